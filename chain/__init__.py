@@ -1,0 +1,1 @@
+"""CHAIN: self-supervised video hashing (arXiv 2310.18926) and its baselines."""

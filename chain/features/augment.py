@@ -1,0 +1,129 @@
+"""Spatial augmentation of frames: crop, flip, colour and blur, batched, with one draw an image.
+
+CHAIN (arXiv 2310.18926) draws the parameters once per view and applies them to all its frames
+("temporally consistent"); the ablation draws them for each frame. Both are the same operation here:
+`draw` gives one row of parameters per image, and a consistent view repeats its row.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from chain.params import Parameters
+
+Spatial = Literal["consistent", "per_frame", "none"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+class AugmentConfig(Parameters):
+    """Strengths of the spatial augmentation (SimCLR's list, arXiv 2002.05709, appendix A)."""
+
+    crop_scale: Annotated[float, Field(gt=0, le=1)]
+    """Smallest share of the image's area that a crop keeps."""
+    flip: Probability
+    brightness: Annotated[float, Field(ge=0, lt=1)]
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    saturation: Annotated[float, Field(ge=0, lt=1)]
+    hue: Annotated[float, Field(ge=0, le=0.5)]
+    """Largest hue rotation, as a share of the full circle."""
+    grey: Probability
+    blur: Probability
+    """Chance of a Gaussian blur of .1 to 2 pixels."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One row of parameters for each of n images."""
+
+    crop: Tensor  # (n, 4) centre x, y and half-width, half-height in [-1, 1] coordinates; negative width flips
+    colour: Tensor  # (n, 3, 4) affine map of RGB, contrast about mid-grey included
+    sigma: Tensor  # (n,) blur in pixels of the output, 0 = none
+
+    def repeat(self, times: int) -> "Augmentation":
+        """Each row `times` times in a row: one draw shared by the frames of a view."""
+        return Augmentation(
+            *(getattr(self, field.name).repeat_interleave(times, dim=0) for field in fields(self))
+        )
+
+
+def draw(count: int, config: AugmentConfig, generator: torch.Generator) -> Augmentation:
+    """Parameters for `count` images, from `generator` alone."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(count, generator=generator) * (high - low) + low
+
+    area = uniform(config.crop_scale, 1.0)
+    ratio = torch.exp(uniform(-0.2877, 0.2877))  # aspect ratios 3:4 to 4:3
+    half_width = (area * ratio).sqrt().clamp(max=1)
+    half_height = (area / ratio).sqrt().clamp(max=1)
+    centre_x = uniform(-1, 1) * (1 - half_width)
+    centre_y = uniform(-1, 1) * (1 - half_height)
+    flip = torch.where(uniform(0, 1) < config.flip, -1.0, 1.0)
+
+    brightness = uniform(1 - config.brightness, 1 + config.brightness)
+    contrast = uniform(1 - config.contrast, 1 + config.contrast)
+    saturation = uniform(1 - config.saturation, 1 + config.saturation)
+    saturation = torch.where(uniform(0, 1) < config.grey, 0.0, saturation)
+    angle = uniform(-config.hue, config.hue) * 2 * torch.pi
+    gain = (brightness * contrast)[:, None, None]
+    matrix = gain * _saturate(saturation) @ _rotate_hue(angle)  # (n, 3, 3)
+    offset = (0.5 * (1 - contrast))[:, None, None].expand(-1, 3, 1)
+
+    sigma = torch.where(uniform(0, 1) < config.blur, uniform(0.1, 2.0), torch.zeros(count))
+    return Augmentation(
+        crop=torch.stack([centre_x, centre_y, half_width * flip, half_height], dim=1),
+        colour=torch.cat([matrix, offset], dim=2),
+        sigma=sigma,
+    )
+
+
+def apply(images: Tensor, augmentation: Augmentation, size: int) -> Tensor:
+    """Augment images (n, 3, H, W), float in [0, 1], to (n, 3, size, size) in [0, 1].
+
+    Crop, flip and resize are one bilinear resampling and the four colour changes one affine map of
+    RGB, so the cost does not grow with the number of augmentations.
+    """
+    centre_x, centre_y, half_width, half_height = augmentation.crop.unbind(dim=1)
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = half_width, centre_x
+    theta[:, 1, 1], theta[:, 1, 2] = half_height, centre_y
+    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
+    images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    images = _blur(images, augmentation.sigma)
+    matrix, offset = augmentation.colour[:, :, :3], augmentation.colour[:, :, 3:]
+    flat = torch.baddbmm(offset, matrix, images.flatten(2))  # (n, 3, size * size)
+    return flat.view_as(images).clamp_(0, 1)
+
+
+def _saturate(factor: Tensor) -> Tensor:
+    """(n,) -> (n, 3, 3): blend of each pixel with its own luma; 0 gives grey."""
+    grey = LUMA.expand(3, 3)
+    return factor[:, None, None] * (torch.eye(3) - grey) + grey
+
+
+def _rotate_hue(angle: Tensor) -> Tensor:
+    """(n,) radians -> (n, 3, 3): rotation of RGB about the grey axis (Rodrigues' formula)."""
+    axis = torch.full((3,), 3**-0.5)
+    cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3)).T
+    cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    return cosine * torch.eye(3) + sine * cross + (1 - cosine) * torch.outer(axis, axis)
+
+
+def _blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Separable Gaussian blur of the images whose sigma is above 0; radius 3 pixels."""
+    chosen = sigma.nonzero()[:, 0]
+    if not len(chosen):
+        return images
+    offsets = torch.arange(-3.0, 4.0)
+    kernel = torch.exp(-0.5 * (offsets / sigma[chosen, None]) ** 2)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # (3m, 7)
+    planes = images[chosen].flatten(0, 1)[None]  # (1, 3m, S, S)
+    planes = F.pad(planes, (3, 3, 3, 3), mode="replicate")
+    planes = F.conv2d(planes, kernel[:, None, None, :], groups=len(kernel))
+    planes = F.conv2d(planes, kernel[:, None, :, None], groups=len(kernel))
+    return images.index_copy(0, chosen, planes[0].unflatten(0, (-1, 3)))

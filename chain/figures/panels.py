@@ -1,0 +1,127 @@
+"""What the line figures share: checked tables, grids of panels, and one line a method."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
+
+from chain.errors import InputError
+from chain.figures.style import WIDTH, dataset_label, legend_columns, method_style, ordered
+
+PANEL_WIDTH = 3.0  # inches, where there is room
+PANEL_HEIGHT = 2.3
+
+
+def checked(
+    table: pd.DataFrame, keys: Sequence[str], values: Sequence[str], unique: bool = True
+) -> pd.DataFrame:
+    """`table` itself, once it is fit to be drawn.
+
+    Raises InputError naming the column if one is missing, holds NaN or, among `values`, anything
+    but finite numbers; and if there are no rows or, with `unique`, two rows with the same `keys`.
+    """
+    for column in (*keys, *values):
+        if column not in table.columns:
+            raise InputError(f"table: no column {column!r}")
+        if table[column].isna().any():
+            raise InputError(f"table: column {column!r} holds NaN")
+    for column in values:
+        if not is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():
+            raise InputError(f"table: column {column!r} holds something else than finite numbers")
+    if table.empty:
+        raise InputError("table: no rows")
+    if unique and table.duplicated(list(keys)).any():
+        raise InputError(f"table: two rows with the same {', '.join(keys)}")
+    return table
+
+
+def panel_grid(rows: int, columns: int, share_y: bool = True) -> tuple[Figure, NDArray[Any]]:
+    """A figure and its axes (rows, columns); `share_y` gives each row one scale."""
+    # A single column stays as wide as two, so that a legend and long labels fit above it.
+    width = 2 * PANEL_WIDTH if columns < 3 else max(WIDTH, 2.2 * columns)
+    figure = Figure((width, rows * PANEL_HEIGHT + 0.7), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
+    for panel in axes.flat:
+        panel.grid(True)
+    return figure, axes
+
+
+def curve_grid(
+    table: pd.DataFrame,
+    x: tuple[str, str],
+    y: tuple[str, str],
+    spread: str | None = None,
+    markers: float | None = None,
+) -> Figure:
+    """Data sets by code lengths, in each panel a line for each method, in the rows' order.
+
+    `x` and `y` are pairs of a column and its label; see `draw_methods` for the rest.
+    """
+    datasets, lengths = list(table["dataset"].unique()), sorted(table["bits"].unique())
+    figure, axes = panel_grid(len(datasets), len(lengths))
+    for row, dataset in enumerate(datasets):
+        for column, bits in enumerate(lengths):
+            panel = axes[row, column]
+            part = table[(table["dataset"] == dataset) & (table["bits"] == bits)]
+            draw_methods(panel, part, x[0], y[0], spread, markers)
+            if row == 0:
+                panel.set_title(f"{bits} bits")
+            if row == len(datasets) - 1:
+                panel.set_xlabel(x[1])
+            if column == 0:
+                panel.set_ylabel(f"{dataset_label(dataset)}\n{y[1]}")
+        axes[row, 0].set_ylim(bottom=0)
+    method_legend(figure, table["method"])
+    return figure
+
+
+def draw_methods(
+    panel: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    spread: str | None = None,
+    markers: float | None = None,
+) -> None:
+    """A line for each method in `table`, with a band of `spread` around it where that is known.
+
+    `markers` is matplotlib's `markevery`: without it, each point has one.
+    """
+    for method in ordered(table["method"]):
+        part, look = table[table["method"] == method], method_line(method)
+        panel.plot(part[x], part[y], markevery=markers, **look)
+        if spread is not None:
+            low, high = part[y] - part[spread], part[y] + part[spread]
+            panel.fill_between(part[x], low, high, color=look["color"], alpha=0.2, linewidth=0)
+
+
+def method_line(method: str) -> dict[str, Any]:
+    """The properties of a method's line: name, colour, marker, dash and width."""
+    style = method_style(method)
+    return {
+        "label": style.label,
+        "color": style.colour,
+        "marker": style.marker,
+        "linestyle": style.dash,
+        "linewidth": style.width,
+        "markersize": 3.5 + style.width,
+        "markeredgewidth": 0,
+        "zorder": 2 + style.width,
+    }
+
+
+def method_legend(figure: Figure, methods: pd.Series) -> None:
+    """One legend for all panels, above them."""
+    legend_above(figure, [Line2D([], [], **method_line(method)) for method in ordered(methods)])
+
+
+def legend_above(figure: Figure, lines: Sequence[Line2D]) -> None:
+    """A legend of labelled `lines` above the panels, in as few rows as the width allows."""
+    columns = legend_columns([str(line.get_label()) for line in lines], figure.get_figwidth())
+    figure.legend(handles=lines, loc="outside upper center", ncols=columns, columnspacing=1.4)

@@ -1,0 +1,70 @@
+"""What each method finds for a few queries: the material of the gallery and of the t-SNE."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.codes import Codes, unpack
+from chain.figures.gallery import QueryRow, Retrieved
+from chain.figures.tsne import first_categories, tsne_embedding
+from chain.retrieval.hamming import nearest
+
+TOP = 5
+
+
+def choose_queries(
+    index: pd.DataFrame, query: NDArray[np.int64], count: int, seed: int
+) -> list[int]:
+    """`count` queries of different categories where there are enough, drawn with `seed`."""
+    shuffled = pd.Series(np.random.default_rng(seed).permutation(query))
+    labels = index["labels"].to_numpy()[shuffled]
+    first = shuffled[~pd.Series(labels).duplicated()]
+    return [int(row) for row in first[:count]]
+
+
+def gallery_rows(
+    index: pd.DataFrame,
+    frames: NDArray[np.uint8],
+    labels: NDArray[np.bool_],
+    codes: Mapping[str, Codes],
+    chosen: list[int],
+    database: NDArray[np.int64],
+) -> list[QueryRow]:
+    """The top 5 of each method for the `chosen` clips, without the query itself.
+
+    `frames` are the packed frames (N, D, S, S, 3), of which the middle one stands for a clip;
+    `labels` (N, C) and the codes follow `index`.
+    """
+    names, middle = index["labels"].to_numpy(), frames.shape[1] // 2
+    rows = []
+    for clip in chosen:
+        others = database[database != clip]
+        results = {}
+        for method, all_codes in codes.items():
+            found, distances = nearest(all_codes.codes[[clip]], all_codes.codes[others], TOP)
+            results[method] = [
+                Retrieved(
+                    frames[hit, middle],
+                    names[hit],
+                    int(d),
+                    bool((labels[hit] & labels[clip]).any()),
+                )
+                for hit, d in zip(others[found[0]], distances[0], strict=True)
+            ]
+        rows.append(QueryRow(frames[clip, middle], names[clip], results))
+    return rows
+
+
+def embed_categories(
+    index: pd.DataFrame, codes: Mapping[str, Codes], clips: NDArray[np.int64], count: int, seed: int
+) -> dict[str, tuple[NDArray[np.float32], list[str]]]:
+    """t-SNE of each method's codes of those `clips` that belong to the first `count` categories."""
+    names = index["labels"].to_numpy()
+    shown = set(first_categories(names[clips], count))
+    rows = np.array([clip for clip in clips if names[clip] in shown])
+    return {
+        method: (tsne_embedding(unpack(all_codes.codes[rows]), seed), list(names[rows]))
+        for method, all_codes in codes.items()
+    }

@@ -1,0 +1,79 @@
+"""Scene change regularisation, CHAIN's local spatial task (ACM MM 2023, arXiv 2310.18926).
+
+Prototypical contrastive learning (PCL: Li et al., ICLR 2021, arXiv 2005.04966) inside one video:
+the scenes are the clusters, a frame's own scene is the answer and the video's other scenes are the
+negatives. The paper does not state how prototypes are formed or differentiated. Ours:
+
+* a prototype is the normalised mean of its scene's unit frames, a constant as in PCL: gradients
+  reach the frames as anchors only;
+* a frame meets its own scene's prototype with itself left out, else it would match itself; the only
+  frame of a scene is therefore no anchor, but its prototype is a negative of the others.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def scene_prototypes(frames: Tensor, scenes: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit prototypes of each video's scenes: normalised means of normalised frames.
+
+    Args:
+        frames: (B, T, D) frame representations, of any length.
+        scenes: (B, T) int64 scene of each frame in [0, T), gaps allowed; -1 = no scene.
+
+    Returns:
+        prototypes (B, S, D) with S = T, the most scenes that T frames can have, 0 where there is no
+        such scene; and which of them exist, (B, S) bool.
+
+    Raises:
+        ValueError: the shapes do not agree.
+    """
+    members = _members(frames, scenes)
+    sums = members.mT.to(frames.dtype) @ F.normalize(frames, dim=2)  # (B, S, D)
+    return F.normalize(sums, dim=2), members.any(dim=1)
+
+
+def scene_contrast(frames: Tensor, scenes: Tensor, temperature: float) -> Tensor:
+    """Cross entropy of each frame's scene, by cosine / temperature to its video's prototypes.
+
+    Args:
+        frames: (B, T, D) frame representations, of any length.
+        scenes: (B, T) int64 scene of each frame in [0, T); -1 = no scene, the frame is left out.
+        temperature: above 0.
+
+    Returns:
+        () mean over the frames that share a scene of a video with two scenes or more; 0, with
+        gradient 0, if there is none.
+
+    Raises:
+        ValueError: the shapes do not agree, or temperature <= 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, not {temperature}")
+    members = _members(frames, scenes)  # (B, T, S)
+    weights = members.to(frames.dtype)
+    unit = F.normalize(frames, dim=2)  # (B, T, D)
+    constant = unit.detach()
+    sums = weights.mT @ constant  # (B, S, D)
+    rest = F.normalize(weights @ sums - constant, dim=2)  # (B, T, D), own scene without the frame
+    others = unit @ F.normalize(sums, dim=2).mT  # (B, T, S)
+    own = (unit * rest).sum(dim=2, keepdim=True)  # (B, T, 1)
+
+    exists = members.any(dim=1)  # (B, S)
+    logits = torch.where(members, own, others) / temperature
+    logits = logits.masked_fill(~exists[:, None], -torch.inf)
+    shared = (members & (members.sum(dim=1, keepdim=True) > 1)).any(dim=2)  # (B, T)
+    anchors = shared & (exists.sum(dim=1, keepdim=True) > 1)
+    answers = scenes[anchors]
+    return F.cross_entropy(logits[anchors], answers, reduction="sum") / max(len(answers), 1)
+
+
+def _members(frames: Tensor, scenes: Tensor) -> Tensor:
+    """Which frame belongs to which scene, (B, T, S) bool with S = T."""
+    if frames.ndim != 3 or frames.shape[:2] != scenes.shape:
+        raise ValueError(
+            f"frames must be (B, T, D) and scenes (B, T), "
+            f"not {tuple(frames.shape)}, {tuple(scenes.shape)}"
+        )
+    return scenes[:, :, None] == torch.arange(scenes.shape[1], device=scenes.device)

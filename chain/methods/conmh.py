@@ -1,0 +1,119 @@
+"""ConMH: Contrastive Masked Autoencoders for Self-Supervised Video Hashing (AAAI 2023).
+
+Follows the paper and its released configuration: two complementary views of a randomly permuted clip
+pass an asymmetric masked autoencoder whose bottleneck is a binary code per frame; the mean codes of
+the two views are contrasted with a debiased loss. What neither states and we chose: biases in the
+attention's projections; the sign of a mean code of exactly 0 is +1 (the release leaves it 0).
+"""
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from chain.errors import InputError
+from chain.features.store import FeatureStore, gather
+from chain.losses.debiased import debiased_contrastive
+from chain.losses.masked_reconstruction import masked_reconstruction
+from chain.methods.base import Method, MethodConfig, Positive, test_frames
+from chain.models.hash_layer import HashLayer, sign
+from chain.models.positions import sinusoid
+from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
+
+
+class ConMHConfig(MethodConfig):
+    """Sizes and loss weights; published values in `params.yaml`."""
+
+    encoder: TransformerConfig
+    decoder: TransformerConfig
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)]
+    """Share r of a clip's frames that a view does not see."""
+    contrastive_weight: Annotated[float, Field(ge=0)]
+    """a in L = MSE(view 1) + MSE(view 2) + a · DCL."""
+    temperature: Positive
+    tau_plus: Annotated[float, Field(ge=0, lt=1)]
+    """Prior probability that a negative is of the anchor's class."""
+
+
+class ConMH(Method):
+    """Masked autoencoder over frame features with a hash bottleneck."""
+
+    Config = ConMHConfig
+
+    places: Tensor
+    decoder_places: Tensor
+
+    def __init__(self, config: ConMHConfig, feature_width: int, bits: int) -> None:
+        super().__init__(config, feature_width, bits)
+        self.config = config
+        width, decoder_width = config.encoder.width, config.decoder.width
+        self.masked_frames = int(config.mask_ratio * config.frames)
+        if not 1 <= self.masked_frames < config.frames:
+            raise InputError(
+                f"methods.conmh.mask_ratio: {config.mask_ratio} of {config.frames} frames masks "
+                f"{self.masked_frames}; at least one must be masked and one visible"
+            )
+        self.project = nn.Linear(feature_width, width)
+        self.register_buffer("places", sinusoid(config.frames, width), persistent=False)
+        self.encoder = Transformer(config.encoder)
+        self.head = nn.Linear(width, width)
+        self.hash = HashLayer(width, bits)
+        self.decoder_project = nn.Linear(bits, decoder_width, bias=False)
+        self.register_buffer(
+            "decoder_places", sinusoid(config.frames, decoder_width), persistent=False
+        )
+        self.mask_token = nn.Parameter(torch.zeros(decoder_width))
+        self.decoder = Transformer(config.decoder)
+        self.reconstruct = nn.Linear(decoder_width, feature_width)
+        self.apply(xavier_linears)
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
+
+    def draw(
+        self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[Tensor, ...]:
+        """Clean frames (B, T, F) and one random permutation (B, T) a clip."""
+        frames = np.broadcast_to(test_frames(store, self.frames), (len(rows), self.frames))
+        clips = store.train[rows]
+        features = gather(store.clean[:, None], clips, np.zeros_like(clips), frames)
+        permutation = random.random((len(rows), self.frames)).argsort(axis=1)
+        return features, torch.from_numpy(permutation)
+
+    def losses(self, *batch: Tensor) -> dict[str, Tensor]:
+        features, permutation = batch
+        visible = self.frames - self.masked_frames
+        first, second = permutation[:, :visible], permutation[:, -visible:]
+        code1, error1 = self._view(features, first, permutation[:, visible:])
+        code2, error2 = self._view(features, second, permutation[:, :-visible])
+        contrastive = debiased_contrastive(
+            code1, code2, self.config.temperature, self.config.tau_plus
+        )
+        reconstruction = error1 + error2
+        loss = reconstruction + self.config.contrastive_weight * contrastive
+        return {"loss": loss, "reconstruction": reconstruction, "contrastive": contrastive}
+
+    def encode(self, features: Tensor) -> Tensor:
+        every = torch.arange(self.frames, device=features.device).expand(len(features), -1)
+        return self._frame_codes(features, every).mean(dim=1)
+
+    def _frame_codes(self, features: Tensor, visible: Tensor) -> Tensor:
+        """Codes (B, V, b) in {-1, +1} of the visible frames (B, V) of features (B, T, F)."""
+        chosen = take(features, visible)
+        tokens = self.project(chosen) + self.places[visible]
+        return sign(self.hash(self.head(self.encoder(tokens))))
+
+    def _view(self, features: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean code (B, b) of the visible frames, and the error of the masked ones from them."""
+        codes = self._frame_codes(features, visible)
+        seen = self.decoder_project(codes) + self.decoder_places[visible]
+        hidden = self.mask_token + self.decoder_places[masked]
+        decoded = self.decoder(torch.cat([seen, hidden], dim=1))[:, visible.shape[1] :]
+        predicted = self.reconstruct(decoded)
+        return codes.mean(dim=1), masked_reconstruction(predicted, take(features, masked))
+
+
+def take(features: Tensor, frames: Tensor) -> Tensor:
+    """Frames (B, V) of features (B, T, F) -> (B, V, F)."""
+    return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

@@ -1,0 +1,38 @@
+"""LSH: random hyperplanes through the centre of mean-pooled features (Charikar, STOC 2002).
+
+The floor of every comparison: nothing is learned but the mean of the training set.
+"""
+
+import torch
+from torch import Tensor
+
+from chain.features.store import FeatureStore
+from chain.methods.base import Method, MethodConfig, test_frames
+
+
+class LSHConfig(MethodConfig):
+    """No parameters of its own."""
+
+
+class LSH(Method):
+    """Signs of Gaussian projections of the centred mean feature."""
+
+    Config = LSHConfig
+
+    mean: Tensor
+    planes: Tensor
+
+    def __init__(self, config: LSHConfig, feature_width: int, bits: int) -> None:
+        super().__init__(config, feature_width, bits)
+        self.register_buffer("mean", torch.zeros(feature_width))
+        self.register_buffer("planes", torch.randn(feature_width, bits))
+
+    def fit(self, store: FeatureStore) -> None:
+        frames = test_frames(store, self.frames)
+        total = torch.zeros(store.width, dtype=torch.float64)
+        for row in store.train:
+            total += torch.from_numpy(store.clean[row][frames]).double().mean(dim=0)
+        self.mean.copy_(total / len(store.train))
+
+    def encode(self, features: Tensor) -> Tensor:
+        return (features.mean(dim=1) - self.mean) @ self.planes

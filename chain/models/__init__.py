@@ -1,0 +1,1 @@
+"""Temporal encoders, hash layers and batched clustering."""

@@ -1,0 +1,40 @@
+"""Binary codes with gradients: straight-through signs."""
+
+import torch
+from torch import Tensor, nn
+
+
+class _StraightThroughSign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * (x.abs() < 1)
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1 or +1, sign(0) = +1; the gradient is 1 inside (-1, 1) and 0 outside (arXiv 1308.3432)."""
+    result: Tensor = _StraightThroughSign.apply(x)
+    return result
+
+
+class HashLayer(nn.Module):
+    """Linear to b, LayerNorm over the b units: (..., W) -> (..., b), to be binarised by `sign`.
+
+    This is ConMH's hash layer (AAAI 2023): there y = clip((x + 1) / 2, 0, 1) and the code is
+    2·round(y) - 1, which is `sign` with its straight-through gradient. The LayerNorm keeps the units
+    of one code centred, so that no code is all ones.
+    """
+
+    def __init__(self, width: int, bits: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, bits)
+        self.norm = nn.LayerNorm(bits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        normalised: Tensor = self.norm(self.linear(x))
+        return normalised

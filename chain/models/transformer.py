@@ -1,0 +1,74 @@
+"""Pre-norm transformer blocks (arXiv 2010.11929), as ConMH and CHAIN stack them."""
+
+from typing import Annotated
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from chain.params import Parameters
+
+
+class TransformerConfig(Parameters):
+    """Size of a stack of blocks."""
+
+    width: Annotated[int, Field(ge=8)]
+    depth: Annotated[int, Field(ge=1)]
+    """Number of blocks."""
+    heads: Annotated[int, Field(ge=1)]
+    """Each of width // heads dimensions, so the attention's inner width may fall short of `width`."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention whose inner width is heads × (width // heads)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        inner = heads * (width // heads)
+        self.qkv = nn.Linear(width, 3 * inner)
+        self.out = nn.Linear(inner, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        batch, length, _ = tokens.shape
+        qkv = self.qkv(tokens).view(batch, length, 3, self.heads, -1)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, T, head width) each
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).flatten(2))  # (B, T, W)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x)); MLP of four times the width, GELU."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.attention(self.norm1(tokens))
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class Transformer(nn.Module):
+    """Blocks and a final LayerNorm: tokens (B, T, W) -> (B, T, W)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(Block(config.width, config.heads) for _ in range(config.depth))
+        )
+        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.norm(self.blocks(tokens))
+
+
+def xavier_linears(module: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases for a Linear layer; for `nn.Module.apply`."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,57 @@
+"""The results of the grid, read back cell by cell: a cell is a data set, a method, a code length."""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+
+def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
+    """One table of a cell's evaluation (`map`, `queries`, `by_rank`, `by_radius`), all its seeds.
+
+    Empty for a data set without categories, which is not evaluated.
+    """
+    path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    return pd.read_csv(path).assign(dataset=dataset, method=method, bits=bits)
+
+
+def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:
+    """A cell's training history, all its seeds; empty for a method that learns nothing."""
+    path = artifacts / "models" / dataset / f"{method}_{bits}" / "history.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    return pd.read_csv(path).assign(dataset=dataset, method=method, bits=bits)
+
+
+def read_grid(
+    artifacts: Path,
+    datasets: Sequence[str],
+    methods: Sequence[str],
+    lengths: Iterable[int],
+    table: str,
+) -> pd.DataFrame:
+    """One table of every cell, stacked. The cells come from the parameters, never from the disk."""
+    cells = product(datasets, methods, sorted(set(lengths)))
+    tables = [read_cell(artifacts, *cell, table) for cell in cells]
+    return pd.concat(tables, ignore_index=True)
+
+
+def over_seeds(table: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Means over a cell's seeds at each `x`; with several seeds also their sd, `map_a` -> `sd_a`."""
+    if table.empty:
+        return table
+    groups = table.drop(columns="seed").groupby(["dataset", "method", "bits", x], sort=False)
+    means = groups.mean()
+    if table["seed"].nunique() > 1:
+        spread = groups.std(ddof=1)
+        spread.columns = [f"sd_{name.removeprefix('map_')}" for name in spread.columns]
+        means = means.join(spread)
+    return means.reset_index()
+
+
+def map_by_k(scores: pd.DataFrame, column: str) -> dict[str, float]:
+    """mAP at each K of one cell as DVC metrics: {"map5": ..., "map20": ...}."""
+    return {f"map{k}": round(value, 5) for k, value in zip(scores["k"], scores[column], strict=True)}

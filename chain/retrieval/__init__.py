@@ -1,0 +1,1 @@
+"""Retrieval with binary codes: Hamming distances, relevance, and the metrics that follow."""

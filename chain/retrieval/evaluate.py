@@ -1,0 +1,120 @@
+"""Evaluation of binary codes under two protocols.
+
+`ssvh` is how the video hashing literature computes mAP@K: the query's own copy stays in the ranking
+and AP is divided by K. `strict` leaves that copy out, divides by min(K, relevant) and averages over
+the orders of tied items.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.codes import Codes
+from chain.errors import InputError
+from chain.retrieval.hamming import distance_histograms, nearest
+from chain.retrieval.metrics import (
+    average_precision_ssvh,
+    expected_average_precision,
+    precision_recall_by_radius,
+    precision_recall_by_rank,
+)
+from chain.retrieval.relevance import Relevance, self_matches
+
+CURVE_POINTS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one evaluation found; every dictionary is keyed by K.
+
+    `map_ssvh` averages over all queries, `map_strict` and the two curves over the `answerable` ones
+    (Q,), those with a relevant item besides themselves; elsewhere `ap_strict` (Q,) is 0.
+    `by_radius` has columns radius, precision, recall, and no row for a radius at which no query
+    finds anything; `by_rank` has rank, precision, recall, at ranks spaced geometrically. The curves
+    are those of the strict protocol.
+    """
+
+    map_ssvh: dict[int, float]
+    map_strict: dict[int, float]
+    ap_strict: dict[int, NDArray[np.float64]]
+    answerable: NDArray[np.bool_]
+    by_radius: pd.DataFrame
+    by_rank: pd.DataFrame
+
+    @property
+    def unanswerable(self) -> int:
+        """How many queries have no relevant item besides themselves."""
+        return int((~self.answerable).sum())
+
+
+def evaluate(
+    queries: Codes,
+    database: Codes,
+    query_labels: NDArray[np.bool_],
+    database_labels: NDArray[np.bool_],
+    topk: Sequence[int],
+) -> Evaluation:
+    """Evaluate Q queries against N database items, labelled (Q, C) and (N, C), at each K.
+
+    An item is relevant if it shares a label with the query; equal ids are the same item. Raises
+    InputError if a K is not in 1..N, code lengths differ, labels do not match the codes, or no
+    query has a relevant item.
+    """
+    relevance = checked_relevance(
+        len(queries.ids), len(database.ids), query_labels, database_labels, topk
+    )
+    items, relevant = distance_histograms(
+        queries.codes, database.codes, relevance, self_matches(queries.ids, database.ids)
+    )
+    answerable = np.any(relevant, axis=1)
+    if not answerable.any():
+        raise InputError("labels: no query has a relevant item in the database")
+
+    indices, _ = nearest(queries.codes, database.codes, max(topk))
+    ranked = relevance.of(indices)
+    ap_strict = {k: expected_average_precision(items, relevant, k) for k in topk}
+    return Evaluation(
+        map_ssvh={k: float(average_precision_ssvh(ranked, k).mean()) for k in topk},
+        map_strict={k: float(ap[answerable].mean()) for k, ap in ap_strict.items()},
+        ap_strict=ap_strict,
+        answerable=answerable,
+        by_radius=_by_radius(items[answerable], relevant[answerable]),
+        by_rank=_by_rank(items[answerable], relevant[answerable]),
+    )
+
+
+def checked_relevance(
+    queries: int,
+    database: int,
+    query_labels: NDArray[np.bool_],
+    database_labels: NDArray[np.bool_],
+    topk: Sequence[int],
+) -> Relevance:
+    """The relevance of `database` items to `queries`, once labels and K are known to fit them."""
+    for k in topk:
+        if not 1 <= k <= database:
+            raise InputError(f"K = {k}: must be between 1 and the size of the database, {database}")
+    for name, labels, count in (
+        ("query", query_labels, queries),
+        ("database", database_labels, database),
+    ):
+        if len(labels) != count:
+            raise InputError(f"{name} labels: {len(labels)} rows for {count} items")
+    return Relevance(query_labels, database_labels)
+
+
+def _by_radius(items: NDArray[np.int64], relevant: NDArray[np.int64]) -> pd.DataFrame:
+    precision, recall = precision_recall_by_radius(items, relevant)
+    table = pd.DataFrame(
+        {"radius": np.arange(items.shape[1]), "precision": precision, "recall": recall}
+    )
+    return table.dropna(ignore_index=True)
+
+
+def _by_rank(items: NDArray[np.int64], relevant: NDArray[np.int64]) -> pd.DataFrame:
+    ranks = np.unique(np.geomspace(1, items.sum(axis=1).min(), CURVE_POINTS).round().astype(int))
+    precision, recall = precision_recall_by_rank(items, relevant, ranks)
+    return pd.DataFrame({"rank": ranks, "precision": precision, "recall": recall})

@@ -1,0 +1,80 @@
+"""The strict protocol on float features: what the codes could reach before they were binary."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chain.errors import InputError
+from chain.retrieval.evaluate import checked_relevance
+from chain.retrieval.metrics import average_precision
+from chain.retrieval.relevance import self_matches
+
+BLOCK = 2**23  # similarities in memory at once: 32 MiB
+
+
+def float_map_strict(
+    query_features: NDArray[np.floating],
+    database_features: NDArray[np.floating],
+    query_ids: NDArray[np.str_],
+    database_ids: NDArray[np.str_],
+    query_labels: NDArray[np.bool_],
+    database_labels: NDArray[np.bool_],
+    topk: Sequence[int],
+) -> dict[int, float]:
+    """Strict mAP@K by K of features (Q, F) against (N, F) under cosine similarity.
+
+    As in `evaluate`, except that ties, not expected among floats, go to the lower database index.
+    Raises InputError if a K is not in 1..N, widths differ, a feature is not finite, labels do not
+    match the features, or no query has a relevant item.
+    """
+    relevance = checked_relevance(
+        len(query_ids), len(database_ids), query_labels, database_labels, topk
+    )
+    queries = _unit("query", query_features, len(query_ids))
+    database = _unit("database", database_features, len(database_ids))
+    if queries.shape[1] != database.shape[1]:
+        raise InputError(
+            f"features: width {queries.shape[1]} for the queries, "
+            f"{database.shape[1]} for the database"
+        )
+    exclude = self_matches(query_ids, database_ids)
+
+    rows = max(1, BLOCK // len(database))
+    indices = np.concatenate(
+        [
+            _nearest(queries[start : start + rows], database, exclude[start : start + rows], topk)
+            for start in range(0, len(queries), rows)
+        ]
+    )  # (Q, max K)
+    ranked = relevance.of(indices) & (indices != exclude[:, None])
+    counts = np.array([np.count_nonzero(relevance.row(query)) for query in range(len(queries))])
+    relevant = counts - relevance.of(exclude[:, None])[:, 0]
+    answerable = relevant > 0
+    if not answerable.any():
+        raise InputError("labels: no query has a relevant item in the database")
+    return {k: float(average_precision(ranked, k, relevant)[answerable].mean()) for k in topk}
+
+
+def _nearest(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    exclude: NDArray[np.int64],
+    topk: Sequence[int],
+) -> NDArray[np.int64]:
+    """Database indices (q, max K) by falling similarity; an excluded item comes last of all."""
+    k = max(topk)
+    distances = -(queries @ database.T)  # (q, N)
+    own = np.flatnonzero(exclude >= 0)
+    distances[own, exclude[own]] = np.inf
+    chosen = np.sort(np.argpartition(distances, k - 1, axis=1)[:, :k], axis=1)
+    order = np.take_along_axis(distances, chosen, axis=1).argsort(axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)
+
+
+def _unit(name: str, features: NDArray[np.floating], count: int) -> NDArray[np.float32]:
+    """`count` rows scaled to length 1; a zero row stays zero."""
+    if features.ndim != 2 or len(features) != count or not np.isfinite(features).all():
+        raise InputError(f"{name} features: expected {count} rows of finite numbers")
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return (features / np.where(lengths > 0, lengths, 1)).astype(np.float32)

@@ -1,0 +1,54 @@
+"""Which database items are relevant to which queries: those that share at least one label."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.codes import words
+from chain.errors import InputError
+
+
+class Relevance:
+    """Shared-label relevance of N database items to Q queries, without a (Q, N) matrix.
+
+    Takes boolean label matrices (Q, C) and (N, C) and keeps them as 64-bit words. Raises InputError
+    if their widths differ or they are not boolean matrices.
+    """
+
+    def __init__(self, query_labels: NDArray[np.bool_], database_labels: NDArray[np.bool_]) -> None:
+        for name, labels in (("query", query_labels), ("database", database_labels)):
+            if labels.dtype != np.bool_ or labels.ndim != 2:
+                raise InputError(
+                    f"{name} labels: expected a boolean matrix (items, categories), not "
+                    f"{labels.dtype} of shape {labels.shape}"
+                )
+        if query_labels.shape[1] != database_labels.shape[1]:
+            raise InputError(
+                f"labels: {query_labels.shape[1]} categories for the queries, "
+                f"{database_labels.shape[1]} for the database"
+            )
+        self._query = words(np.packbits(query_labels, axis=1))  # (W, Q)
+        self._database = words(np.packbits(database_labels, axis=1))  # (W, N)
+
+    def row(self, query: int) -> NDArray[np.bool_]:
+        """Relevance (N,) of every database item to one query."""
+        relevant = np.zeros(self._database.shape[1], dtype=np.bool_)
+        for theirs, ours in zip(self._database, self._query[:, query], strict=True):
+            if ours:  # most queries have labels in one word only
+                relevant |= (theirs & ours) != 0
+        return relevant
+
+    def of(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Relevance (Q, K) of `items` (Q, K), database indices; an index of -1 is not relevant."""
+        relevant = np.zeros(items.shape, dtype=np.bool_)
+        for theirs, ours in zip(self._database, self._query, strict=True):
+            relevant |= (theirs[items] & ours[:, None]) != 0
+        return relevant & (items >= 0)
+
+
+def self_matches(query_ids: NDArray[np.str_], database_ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Database index of each query's own id (Q,), -1 where the database does not hold it.
+
+    `database_ids` are unique.
+    """
+    return pd.Index(database_ids).get_indexer(pd.Index(query_ids)).astype(np.int64)

@@ -1,0 +1,133 @@
+"""One training loop for every method: seeded, resumable, reproducible bit for bit."""
+
+import logging
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from chain.errors import InputError
+from chain.features.store import FeatureStore
+from chain.files import replacing
+from chain.methods.base import Method, MethodConfig, TrainingConfig
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_CHECKPOINTS = 10
+
+
+def build(
+    method: type[Method], config: MethodConfig, store: FeatureStore, bits: int, seed: int
+) -> Method:
+    """A freshly initialised method that has seen the training features (`fit`)."""
+    torch.manual_seed(seed)
+    model = method(config, store.width, bits)
+    model.fit(store)
+    return model
+
+
+def train(
+    model: Method, store: FeatureStore, seed: int, device: torch.device, scratch: Path
+) -> pd.DataFrame:
+    """Train `model` in place; returns its history, one row an epoch: epoch, lr, loss and its parts.
+
+    Each step is seeded by (seed, epoch, step) alone, so a run that resumes from the checkpoint in
+    `scratch` ends in the same weights as one that was never stopped. InputError if the training set
+    is smaller than a batch, or the loss stops being a number.
+    """
+    config = model.training_config
+    model.to(device)
+    if config is None:
+        return pd.DataFrame()
+    steps = len(store.train) // config.batch
+    if steps == 0:
+        raise InputError(
+            f"training.batch is {config.batch}, but only {len(store.train)} clips are for training; "
+            "lower it or add clips"
+        )
+    optimiser = _optimiser(model, config)
+    checkpoint = scratch / f"checkpoint_{seed}.pt"
+    start, history = 0, []
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        start, history = saved["epoch"], saved["history"]
+        log.info("resuming seed %d after epoch %d", seed, start)
+
+    model.train()
+    saved_at = time.monotonic()
+    progress = tqdm(
+        total=config.epochs * steps, initial=start * steps, unit="step", desc=f"seed {seed}"
+    )
+    for epoch in range(start, config.epochs):
+        rate = learning_rate(config, epoch)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        order = np.random.default_rng([seed, epoch]).permutation(len(store.train))
+        sums: dict[str, Tensor] = {}
+        for step in range(steps):
+            rows = np.sort(order[step * config.batch : (step + 1) * config.batch])
+            random = np.random.default_rng([seed, epoch, step])
+            torch.manual_seed(int(random.integers(2**62)))
+            batch = [tensor.to(device) for tensor in model.draw(store, rows, random)]
+            with _autocast(config, device):
+                parts = model.losses(*batch)
+            optimiser.zero_grad(set_to_none=True)
+            parts["loss"].backward()
+            optimiser.step()
+            for name, value in parts.items():
+                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()
+            progress.update()
+        means = {name: float(value) / steps for name, value in sums.items()}
+        if not np.isfinite(means["loss"]):
+            raise InputError(f"the loss is no longer a number in epoch {epoch}; lower training.lr")
+        history.append({"epoch": epoch + 1, "lr": rate, **means})
+        progress.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+        if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            _save(checkpoint, model, optimiser, epoch + 1, history)
+            saved_at = time.monotonic()
+    progress.close()
+    return pd.DataFrame(history)
+
+
+def learning_rate(config: TrainingConfig, epoch: int) -> float:
+    """The learning rate of an epoch (from 0)."""
+    if config.schedule == "step":
+        return max(config.lr * 0.9 ** (epoch // 20), config.floor)
+    share = 0.5 * (1 + np.cos(np.pi * epoch / config.epochs))
+    return float(config.floor + (config.lr - config.floor) * share)
+
+
+def _optimiser(model: Method, config: TrainingConfig) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+
+
+def _autocast(config: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:
+    if config.precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _save(
+    path: Path,
+    model: Method,
+    optimiser: torch.optim.Optimizer,
+    epoch: int,
+    history: list[dict[str, float]],
+) -> None:
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "epoch": epoch,
+        "history": history,
+    }
+    with replacing(path) as temporary:
+        torch.save(state, temporary)

@@ -1,0 +1,1 @@
+"""Entry points of the DVC pipeline: `python -m stages.<name>`, one file a stage of `dvc.yaml`."""

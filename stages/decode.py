@@ -1,0 +1,27 @@
+"""Decode each clip to a fixed number of frames, packed in one array."""
+
+from chain.datasets import clip_root
+from chain.datasets.manifest import read_manifest
+from chain.params import parse
+from chain.scratch import scratch_folder
+from chain.video.pack import DecodeConfig, pack_frames
+from stages.common import ARTIFACTS, data_root, parameters, run
+
+
+def decode(dataset: str) -> str:
+    source, decoding, runtime = parameters(
+        f"data.{dataset}.source", f"data.{dataset}.decode", "runtime"
+    )
+    config = parse(DecodeConfig, decoding, f"data.{dataset}.decode")
+    clips, out = ARTIFACTS / "clips" / dataset, ARTIFACTS / "frames" / dataset
+    manifest_file = clips / "manifest.csv"
+    root = data_root(source["root"]) if "root" in source else clips
+    with scratch_folder(f"decode-{dataset}", decoding, [manifest_file]) as scratch:
+        report = pack_frames(
+            read_manifest(manifest_file), root, out, config, runtime["workers"], scratch
+        )
+    return f"decode: {report}"
+
+
+if __name__ == "__main__":
+    run(decode, "dataset")

@@ -1,0 +1,67 @@
+"""The paper's figures: mAP@K, precision-recall, learning curves, retrieved clips and t-SNE."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chain.codes import load_codes
+from chain.datasets.manifest import Roles, has_labels, label_matrix, read_index, select
+from chain.figures.bits import map_by_bits
+from chain.figures.gallery import gallery
+from chain.figures.learning_curves import learning_curves
+from chain.figures.map_curves import map_curves
+from chain.figures.precision_recall import precision_recall
+from chain.figures.retrieval_examples import choose_queries, embed_categories, gallery_rows
+from chain.figures.style import save
+from chain.figures.tsne import tsne_panels
+from chain.files import replacing
+from chain.params import parse
+from chain.results import over_seeds, read_grid, read_history
+from stages.common import ARTIFACTS, parameters, run
+
+COMPARED = ("chain", "conmh")  # the two that the paper's figures 5 and 6 show
+
+
+def figures(dataset: str, lengths: str) -> str:
+    datasets, grid, settings, seed, roles = parameters(
+        "datasets", "grid", "figures", "seed", f"data.{dataset}.roles"
+    )
+    bits = sorted(set(map(int, lengths.split(","))))
+    methods = [method for method in COMPARED if method in grid["methods"]]
+    index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
+    with replacing(Path("plots/figures")) as out:
+        out.mkdir()
+        learned = [
+            read_history(ARTIFACTS, dataset, method, bits[-1]) for method in grid["methods"]
+        ]
+        save(learning_curves(pd.concat(learned)), out / "learning_curves.png")
+        if not has_labels(index):
+            return f"figures: {dataset} has no categories; only {out}/learning_curves.png"
+
+        scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
+        ranks = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "by_rank"), "rank")
+        for protocol in ("strict", "ssvh"):
+            save(map_curves(scores, protocol), out / f"map_{protocol}.png")
+        save(map_by_bits(scores), out / "map_by_bits.png")
+        save(precision_recall(ranks), out / "precision_recall.png")
+
+        folder = ARTIFACTS / "codes" / dataset
+        codes = {m: load_codes(folder / f"{m}_{bits[-1]}" / f"seed_{seed}.npz") for m in methods}
+        checked = parse(Roles, roles, f"data.{dataset}.roles")
+        query, database = select(index, checked.query), select(index, checked.database)
+        chosen = choose_queries(index, query, settings["queries"], settings["seed"])
+        frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+        labels, _ = label_matrix(index["labels"])
+        rows = gallery_rows(index, frames, labels, codes, chosen, database)
+        save(gallery(rows), out / "retrieved.png")
+        points = embed_categories(
+            index, codes, np.union1d(query, database), settings["categories"], settings["seed"]
+        )
+        save(tsne_panels(points, settings["categories"]), out / "tsne.png")
+    return f"figures: {len(list(out.parent.glob('figures/*.png')))} in plots/figures"
+
+
+if __name__ == "__main__":
+    run(figures, "dataset", "lengths")

@@ -1,0 +1,36 @@
+"""The one result that `dvc metrics diff` and `dvc plots diff` compare between experiments."""
+
+from pathlib import Path
+
+from chain.files import write_csv, write_json
+from chain.results import map_by_k, over_seeds, read_cell, read_history
+from stages.common import ARTIFACTS, parameters, run
+
+METRICS, PLOTS = Path("metrics"), Path("plots/headline")
+
+
+def headline() -> str:
+    dataset, method, bits, seed = parameters("dataset", "method", "bits", "seed")
+    cell = (ARTIFACTS, dataset, method, bits)
+    scores = over_seeds(read_cell(*cell, "map"), "k")
+    by_rank = over_seeds(read_cell(*cell, "by_rank"), "rank")
+    history = read_history(*cell)
+    if len(history):
+        history = history[history["seed"] == seed]
+    metrics = {
+        protocol: map_by_k(scores, f"map_{protocol}") if len(scores) else {}
+        for protocol in ("strict", "ssvh")
+    }
+    write_json(METRICS / "headline.json", metrics)
+    for name, table, columns in (
+        ("map", scores, ["k", "map_strict", "map_ssvh"]),
+        ("precision_recall", by_rank, ["rank", "precision", "recall"]),
+        ("training", history, ["epoch", "loss"]),
+    ):
+        write_csv(PLOTS / f"{name}.csv", table.reindex(columns=columns))
+    shown = metrics["strict"].get("map20", "not evaluated (no categories)")
+    return f"headline: {method} on {dataset} at {bits} bits: strict mAP@20 {shown}"
+
+
+if __name__ == "__main__":
+    run(headline)

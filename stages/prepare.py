@@ -1,0 +1,33 @@
+"""Render or index the clips of a data set and write their manifest."""
+
+import shutil
+
+from chain.datasets import SOURCES, source_config
+from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
+from chain.files import replacing
+from chain.params import parse
+from chain.scratch import scratch_folder
+from stages.common import ARTIFACTS, data_root, parameters, run
+
+
+def prepare(dataset: str) -> str:
+    source, roles, runtime = parameters(
+        f"data.{dataset}.source", f"data.{dataset}.roles", "runtime"
+    )
+    config = source_config(source, f"data.{dataset}.source")
+    roles = parse(Roles, roles, f"data.{dataset}.roles")
+    out = ARTIFACTS / "clips" / dataset
+    _, index = SOURCES[source["kind"]]
+    with scratch_folder(f"prepare-{dataset}", {"source": source}, []) as scratch:
+        root = data_root(source["root"]) if "root" in source else scratch
+        manifest = index(config, root, runtime["workers"])
+        if has_labels(manifest):
+            check_retrieval(manifest, roles)
+        write_manifest(scratch / "manifest.csv", manifest)
+        with replacing(out) as temporary:
+            shutil.move(scratch, temporary)
+    return f"prepare: {len(manifest)} clips in {out / 'manifest.csv'}"
+
+
+if __name__ == "__main__":
+    run(prepare, "dataset")

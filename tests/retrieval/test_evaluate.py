@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+
+from chain.codes import Codes, pack, unpack
+from chain.errors import InputError
+from chain.retrieval.evaluate import evaluate
+
+
+def sample(count=60, bits=16, categories=5, density=0.15, seed=0, prefix="item"):
+    rng = np.random.default_rng(seed)
+    ids = np.array([f"{prefix}_{i:03d}" for i in range(count)])
+    codes = rng.integers(0, 256, (count, bits // 8), dtype=np.uint8)
+    labels = rng.random((count, categories)) < density
+    labels[:, 0] |= ~labels.any(axis=1)
+    return Codes(ids, codes), labels
+
+
+def slow_evaluation(queries, database, query_labels, database_labels, topk):
+    """Both protocols ranked in Python; strict by the mean AP over 100 random tie orders."""
+    rng = np.random.default_rng(0)
+    ssvh, strict = {k: [] for k in topk}, {k: [] for k in topk}
+    for q, code in enumerate(queries.codes):
+        distance = [int(np.bitwise_count(code ^ other).sum()) for other in database.codes]
+        relevant = [bool((query_labels[q] & row).any()) for row in database_labels]
+        ranking = sorted(range(len(distance)), key=lambda d: (distance[d], d))
+        for k in topk:
+            ssvh[k].append(slow_ap([relevant[d] for d in ranking], k, k))
+
+        others = [d for d in ranking if database.ids[d] != queries.ids[q]]
+        best = sum(relevant[d] for d in others)
+        if best:
+            orders = [
+                sorted(others, key=lambda d: (distance[d], draw[d]))
+                for draw in rng.random((100, len(distance)))
+            ]
+            for k in topk:
+                scores = [slow_ap([relevant[d] for d in o], k, min(k, best)) for o in orders]
+                strict[k].append(np.mean(scores))
+    return (
+        {k: np.mean(values) for k, values in ssvh.items()},
+        {k: np.mean(values) for k, values in strict.items()},
+    )
+
+
+def slow_ap(ranked, k, denominator):
+    hits = total = 0
+    for rank, relevant in enumerate(ranked[:k], start=1):
+        hits += relevant
+        total += relevant * hits / rank
+    return total / denominator
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_both_protocols_match_the_slow_twin(together):
+    database, database_labels = sample(categories=12)
+    queries, query_labels = database, database_labels
+    if not together:
+        queries, query_labels = sample(30, categories=12, seed=1, prefix="query")
+    topk = [1, 5, 20]
+    found = evaluate(queries, database, query_labels, database_labels, topk)
+    ssvh, strict = slow_evaluation(queries, database, query_labels, database_labels, topk)
+    assert found.map_ssvh == pytest.approx(ssvh)
+    assert found.map_strict == pytest.approx(strict, abs=0.01)
+    assert list(found.map_ssvh) == list(found.map_strict) == list(found.ap_strict) == topk
+
+
+def test_by_hand():
+    codes = np.array([[0b0], [0b0], [0b1], [0b111]], dtype=np.uint8)
+    database = Codes(np.array(["a", "b", "c", "d"]), codes)
+    labels = np.array([[1, 0], [0, 1], [1, 0], [1, 0]], dtype=bool)
+    queries = Codes(np.array(["a"]), codes[:1])
+    found = evaluate(queries, database, labels[:1], labels, [1, 2, 4])
+    # ssvh ranks a, b, c, d: relevant 1, 0, 1, 1; strict ranks b, c, d: 0, 1, 1.
+    assert found.map_ssvh == pytest.approx({1: 1, 2: 1 / 2, 4: (1 + 2 / 3 + 3 / 4) / 4})
+    assert found.map_strict == pytest.approx({1: 0, 2: 1 / 4, 4: (1 / 2 + 2 / 3) / 2})
+    assert found.by_radius["radius"].tolist() == list(range(9))
+    assert found.by_radius["precision"].tolist() == pytest.approx([0, 1 / 2, 1 / 2] + [2 / 3] * 6)
+    assert found.by_radius["recall"].tolist() == pytest.approx([0, 1 / 2, 1 / 2] + [1] * 6)
+    assert found.by_rank["rank"].tolist() == [1, 2, 3]
+    assert found.by_rank["precision"].tolist() == pytest.approx([0, 1 / 2, 2 / 3])
+    assert found.by_rank["recall"].tolist() == pytest.approx([0, 1 / 2, 1])
+
+
+def test_the_self_match_counts_in_ssvh_only():
+    """Alone in its class, every query finds itself under ssvh and nothing when strict."""
+    database, _ = sample(16)
+    labels = np.eye(16, dtype=bool)
+    labels[15] = labels[14]
+    found = evaluate(database, database, labels, labels, [1])
+    renamed = Codes(np.array([f"other_{i}" for i in range(16)]), database.codes)
+    assert found.unanswerable == 14
+    assert found.answerable.tolist() == [False] * 14 + [True] * 2
+    assert not found.ap_strict[1][:14].any()
+    assert found.map_ssvh == evaluate(renamed, database, labels, labels, [1]).map_ssvh
+
+
+def test_queries_without_relevant_items_count_in_ssvh_and_not_in_strict():
+    database, database_labels = sample()
+    queries, query_labels = sample(10, seed=1, prefix="query")
+    answered = evaluate(queries, database, query_labels, database_labels, [5, 20])
+    more = Codes(
+        np.append(queries.ids, ["x", "y"]), np.append(queries.codes, queries.codes[:2], axis=0)
+    )
+    more_labels = np.append(query_labels, np.zeros((2, 5), dtype=bool), axis=0)
+    found = evaluate(more, database, more_labels, database_labels, [5, 20])
+    assert (answered.unanswerable, found.unanswerable) == (0, 2)
+    assert found.map_strict == pytest.approx(answered.map_strict)
+    assert found.map_ssvh[5] == pytest.approx(answered.map_ssvh[5] * 10 / 12)
+    assert found.by_radius.equals(answered.by_radius)
+    assert found.by_rank.equals(answered.by_rank)
+
+
+def assert_same_strict(one, other):
+    assert one.map_strict == other.map_strict
+    assert one.by_radius.equals(other.by_radius)
+    assert one.by_rank.equals(other.by_rank)
+
+
+def test_strict_is_invariant_to_database_order_and_flipped_and_permuted_bits():
+    rng = np.random.default_rng(7)
+    database, labels = sample(80, bits=8)
+    queries = Codes(database.ids[:20], database.codes[:20])
+    expected = evaluate(queries, database, labels[:20], labels, [3, 80])
+
+    order = rng.permutation(80)
+    shuffled = Codes(database.ids[order], database.codes[order])
+    assert_same_strict(evaluate(queries, shuffled, labels[:20], labels[order], [3, 80]), expected)
+
+    flips, bits = rng.choice([-1, 1], 8), rng.permutation(8)
+    turned = [
+        Codes(part.ids, pack((unpack(part.codes) * flips)[:, bits])) for part in (queries, database)
+    ]
+    again = evaluate(*turned, labels[:20], labels, [3, 80])
+    assert_same_strict(again, expected)
+    assert again.map_ssvh == expected.map_ssvh
+
+
+def test_constant_codes_score_what_chance_does():
+    database, labels = sample(50)
+    constant = Codes(database.ids, np.zeros_like(database.codes))
+    found = evaluate(constant, constant, labels, labels, [1])
+    relevant = (labels.astype(int) @ labels.T.astype(int) > 0).sum(axis=1) - 1
+    assert found.map_strict[1] == pytest.approx(relevant[relevant > 0].mean() / 49)
+
+
+def test_perfect_codes_score_one():
+    labels = np.repeat(np.eye(3, dtype=bool), 10, axis=0)
+    codes = np.repeat(np.array([[0], [15], [255]], dtype=np.uint8), 10, axis=0)
+    perfect = Codes(np.array([str(i) for i in range(30)]), codes)
+    found = evaluate(perfect, perfect, labels, labels, [1, 5, 10, 30])
+    assert found.map_strict == pytest.approx({1: 1, 5: 1, 10: 1, 30: 1})
+    assert found.map_ssvh == pytest.approx({1: 1, 5: 1, 10: 1, 30: 1 / 3})
+
+
+def test_curves_span_the_whole_database():
+    queries, query_labels = sample(20, seed=1, prefix="query")
+    database, database_labels = sample(500)
+    found = evaluate(queries, database, query_labels, database_labels, [5])
+    ranks = found.by_rank["rank"].to_numpy()
+    assert ranks[0] == 1 and ranks[-1] == 500 and (np.diff(ranks) > 0).all()
+    assert found.by_rank["recall"].iloc[-1] == pytest.approx(1)
+    assert found.by_radius["radius"].iloc[-1] == 16
+    assert found.by_radius["recall"].iloc[-1] == pytest.approx(1)
+
+
+def test_radii_at_which_nothing_is_found_are_left_out():
+    queries = Codes(np.array(["q"]), np.array([[0]], dtype=np.uint8))
+    database = Codes(np.array(["d"]), np.array([[0b111]], dtype=np.uint8))
+    labels = np.ones((1, 1), dtype=bool)
+    table = evaluate(queries, database, labels, labels, [1]).by_radius
+    assert table["radius"].tolist() == [3, 4, 5, 6, 7, 8]
+    assert list(table.columns) == ["radius", "precision", "recall"]
+
+
+def test_a_query_with_nothing_to_search_is_only_counted():
+    database = Codes(np.array(["a"]), np.array([[1]], dtype=np.uint8))
+    queries = Codes(np.array(["a", "b"]), np.array([[1], [2]], dtype=np.uint8))
+    labels = np.ones((2, 1), dtype=bool)
+    found = evaluate(queries, database, labels, labels[:1], [1])
+    assert found.unanswerable == 1 and found.map_strict == {1: 1.0}
+
+
+def test_bad_input():
+    database, labels = sample(20)
+    for k in (0, 21):
+        with pytest.raises(InputError, match=rf"K = {k}: .* database, 20"):
+            evaluate(database, database, labels, labels, [5, k])
+    with pytest.raises(InputError, match="16 bits for the queries, 32 for the database"):
+        evaluate(database, sample(20, bits=32)[0], labels, labels, [5])
+    with pytest.raises(InputError, match="query labels: 19 rows for 20 items"):
+        evaluate(database, database, labels[:19], labels, [5])
+    with pytest.raises(InputError, match="database labels: 19 rows for 20 items"):
+        evaluate(database, database, labels, labels[:19], [5])
+    with pytest.raises(InputError, match="no query has a relevant item"):
+        evaluate(database, database, np.zeros_like(labels), labels, [5])
+    alone = np.eye(20, dtype=bool)
+    with pytest.raises(InputError, match="no query has a relevant item"):
+        evaluate(database, database, alone, alone, [5])
