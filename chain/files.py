@@ -16,20 +16,25 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` (same suffix) that takes its place on success.
 
     Parent folders are made. On an error the temporary file or folder is removed and `path` is left
-    as it was.
+    as it was. A folder can not be replaced in one step: between the two, there is none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    _remove(temporary)  # left by a killed process that had the same number
     try:
         yield temporary
-        if path.is_dir():
+        if temporary.exists() and path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -19,7 +19,7 @@ from chain.errors import InputError
 class Parameters(BaseModel):
     """Base of every schema: unknown keys and silent type conversions are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Yaml12Loader(yaml.SafeLoader):
@@ -53,10 +53,10 @@ Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 def load(path: Path) -> dict[str, Any]:
     """The whole tree of a YAML 1.2 file; InputError if it is missing or not a mapping."""
     try:
-        tree = yaml.load(path.read_text(), Loader=Yaml12Loader)
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=Yaml12Loader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a mapping of parameters")
@@ -105,5 +105,7 @@ def parse(schema: type[P], value: Any, name: str) -> P:
             detail = "missing"
         else:
             message = first["msg"].removeprefix("Value error, ")
-            detail = f"{message[0].lower()}{message[1:]} (it is {first['input']!r})"
+            detail = f"{message[0].lower()}{message[1:]}"
+            if not isinstance(first["input"], Mapping | list):
+                detail += f" (it is {first['input']!r})"
         raise InputError(f"params.yaml: {key}: {detail}") from None

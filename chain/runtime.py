@@ -32,7 +32,7 @@ def set_up(config: RuntimeConfig) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"runtime.device: {name!r}: {str(error).splitlines()[0]}") from None
     threads = os.environ.get("CHAIN_THREADS", str(config.threads))
-    if not threads.isdigit() or int(threads) < 1:
+    if not threads.isdecimal() or int(threads) < 1:
         raise InputError(f"CHAIN_THREADS: expected a number above 0, not {threads!r}")
     torch.set_num_threads(int(threads))
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -39,14 +39,14 @@ Array = NDArray[np.floating[Any]]
 Rng = np.random.Generator
 
 # Difficulty. Each constant makes retrieval harder as it grows.
-SCENE_SWAP = 0.10  # probability that a shot is set in a scene drawn from all kinds
-SUBJECT_SWAP = 0.10  # probability that a plain subject is drawn from all plain ones
-HUE_SPREAD = 0.08  # standard deviation of the palette's hue, in turns of the colour wheel
-RECUT = 0.35  # probability that a one-shot clip is cut to a second view of its scene
-CLUTTER = 3  # most distractor objects in a shot
-SHAKE = 0.015  # standard deviation of the camera's tremble, world units
-CAMERA = 1.0  # scale of pan, zoom, tilt and shear
-GRAIN = 0.02  # standard deviation of the sensor noise, of a full scale of 1
+SCENE_SWAP = 0.02  # probability that a shot is set in a scene drawn from all kinds
+SUBJECT_SWAP = 0.02  # probability that a plain subject is drawn from all plain ones
+HUE_SPREAD = 0.02  # standard deviation of the palette's hue, in turns of the colour wheel
+RECUT = 0.10  # probability that a one-shot clip is cut to a second view of its scene
+CLUTTER = 1  # most distractor objects in a shot
+SHAKE = 0.010  # standard deviation of the camera's tremble, world units
+CAMERA = 0.6  # scale of pan, zoom, tilt and shear
+GRAIN = 0.015  # standard deviation of the sensor noise, of a full scale of 1
 
 SECONDS = (2.0, 4.0)  # a clip's duration
 CUT = (0.3, 0.7)  # where a clip with two shots or views is cut, as a fraction of its frames

@@ -5,11 +5,13 @@ CHAIN (arXiv 2310.18926) draws the parameters once per view and applies them to 
 `draw` gives one row of parameters per image, and a consistent view repeats its row.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -40,15 +42,21 @@ class AugmentConfig(Parameters):
 class Augmentation:
     """One row of parameters for each of n images."""
 
-    crop: Tensor  # (n, 4) centre x, y and half-width, half-height in [-1, 1] coordinates; negative width flips
-    colour: Tensor  # (n, 3, 4) affine map of RGB, contrast about mid-grey included
-    sigma: Tensor  # (n,) blur in pixels of the output, 0 = none
+    crop: Tensor
+    """(n, 4) centre x, y, half-width (negative flips) and half-height; the image spans [-1, 1]."""
+    colour: Tensor
+    """(n, 3, 4) affine map of RGB, contrast about mid-grey included."""
+    sigma: Tensor
+    """(n,) blur in pixels of the output, 0 = none."""
 
     def repeat(self, times: int) -> "Augmentation":
         """Each row `times` times in a row: one draw shared by the frames of a view."""
-        return Augmentation(
-            *(getattr(self, field.name).repeat_interleave(times, dim=0) for field in fields(self))
-        )
+        parts = (self.crop, self.colour, self.sigma)
+        return Augmentation(*(part.repeat_interleave(times, dim=0) for part in parts))
+
+    def to(self, device: torch.device) -> "Augmentation":
+        """The same parameters on another device."""
+        return Augmentation(*(part.to(device) for part in (self.crop, self.colour, self.sigma)))
 
 
 def draw(count: int, config: AugmentConfig, generator: torch.Generator) -> Augmentation:
@@ -88,16 +96,31 @@ def apply(images: Tensor, augmentation: Augmentation, size: int) -> Tensor:
     Crop, flip and resize are one bilinear resampling and the four colour changes one affine map of
     RGB, so the cost does not grow with the number of augmentations.
     """
+    augmentation = augmentation.to(images.device)
     centre_x, centre_y, half_width, half_height = augmentation.crop.unbind(dim=1)
-    theta = torch.zeros(len(images), 2, 3)
+    theta = images.new_zeros(len(images), 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = half_width, centre_x
     theta[:, 1, 1], theta[:, 1, 2] = half_height, centre_y
     grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     images = _blur(images, augmentation.sigma)
     matrix, offset = augmentation.colour[:, :, :3], augmentation.colour[:, :, 3:]
-    flat = torch.baddbmm(offset, matrix, images.flatten(2))  # (n, 3, size * size)
+    flat: Tensor = torch.baddbmm(offset, matrix, images.flatten(2))  # (n, 3, size * size)
     return flat.view_as(images).clamp_(0, 1)
+
+
+def to_images(frames: NDArray[np.uint8]) -> Tensor:
+    """Frames (n, H, W, 3) uint8 -> images (n, 3, H, W) float in [0, 1]."""
+    return torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float() / 255
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Images (n, 3, H, W) -> (n, 3, size, size), bilinear with antialiasing."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(
+        images, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    )
 
 
 def _saturate(factor: Tensor) -> Tensor:
@@ -119,11 +142,11 @@ def _blur(images: Tensor, sigma: Tensor) -> Tensor:
     chosen = sigma.nonzero()[:, 0]
     if not len(chosen):
         return images
-    offsets = torch.arange(-3.0, 4.0)
+    offsets = torch.arange(-3.0, 4.0, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma[chosen, None]) ** 2)
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # (3m, 7)
     planes = images[chosen].flatten(0, 1)[None]  # (1, 3m, S, S)
     planes = F.pad(planes, (3, 3, 3, 3), mode="replicate")
     planes = F.conv2d(planes, kernel[:, None, None, :], groups=len(kernel))
     planes = F.conv2d(planes, kernel[:, None, :, None], groups=len(kernel))
-    return images.index_copy(0, chosen, planes[0].unflatten(0, (-1, 3)))
+    return images.index_copy(0, chosen, planes.view(-1, *images.shape[1:]))

@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 from typing import Annotated
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -30,7 +29,7 @@ class BackboneConfig(Parameters):
     """Side of the square input, pixels."""
     mean: list[float]
     """RGB mean that the weights expect, in [0, 1]."""
-    std: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
 
     @field_validator("name")
     @classmethod
@@ -51,6 +50,9 @@ class BackboneConfig(Parameters):
 class Backbone(nn.Module):
     """RGB frames (N, 3, H, W) in [0, 1] -> penultimate features (N, F)."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
@@ -61,11 +63,12 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         frames = (frames - self.mean) / self.std
-        return self.network(frames.contiguous(memory_format=torch.channels_last))
+        features: Tensor = self.network(frames.contiguous(memory_format=torch.channels_last))
+        return features
 
 
 def remove_classifier(network: nn.Module) -> None:
-    """Replace the layer that gives the 1,000 class scores (Linear or 1×1 Conv2d) by the identity."""
+    """Put the identity in place of the layer, Linear or 1×1 Conv2d, that gives 1,000 scores."""
     for name, layer in reversed(list(network.named_modules())):
         scores = getattr(layer, "out_features", getattr(layer, "out_channels", None))
         if isinstance(layer, nn.Linear | nn.Conv2d) and scores == IMAGENET_CLASSES:
@@ -78,6 +81,7 @@ def remove_classifier(network: nn.Module) -> None:
 def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
     """The state dict of `config.weights` (a torchvision name or a file), classifier left out.
 
+    A file may lack the classifier, as the ones that the pipeline writes do, or have any other.
     InputError if the file is missing, is no state dict of this backbone, or the name is unknown or
     can't be downloaded. Pickled code is never run (`weights_only=True`).
     """
@@ -99,18 +103,20 @@ def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
                 f"{config.name} ({known}); {choices}"
             ) from None
         try:
-            state = weights.get_state_dict(progress=True)
-        except (URLError, OSError) as error:
+            state = weights.get_state_dict(progress=True, check_hash=True)
+        except (OSError, RuntimeError) as error:  # no network; a damaged download
             raise InputError(
                 f"backbone.weights: {config.weights!r} can't be downloaded ({error}); {choices}"
             ) from None
-    network = torchvision.models.get_model(config.name, weights=None)
+    network: nn.Module = torchvision.models.get_model(config.name, weights=None)
+    whole = network.state_dict()
+    remove_classifier(network)
+    classifier = whole.keys() - network.state_dict().keys()
     try:
-        network.load_state_dict(state)
+        network.load_state_dict({k: v for k, v in state.items() if k not in classifier})
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{config.weights}: not weights of {config.name}: {reason}") from None
-    remove_classifier(network)
     return network.state_dict()
 
 

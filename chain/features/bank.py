@@ -4,8 +4,6 @@ The CNN is the costly part, so it sees every frame once clean and once for each 
 of the training clips; the augmentations stay pixel-level and a training step costs milliseconds.
 """
 
-import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +14,20 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from chain.features.augment import AugmentConfig, Augmentation, Spatial, apply, draw
+from chain.features.augment import (
+    Augmentation,
+    AugmentConfig,
+    Spatial,
+    apply,
+    draw,
+    resize,
+    to_images,
+)
 from chain.features.backbone import Backbone
+from chain.files import replacing
 from chain.params import Parameters
 
-log = logging.getLogger(__name__)
+CLIPS_BETWEEN_CHECKPOINTS = 100
 
 
 class BankConfig(Parameters):
@@ -46,39 +53,30 @@ class FeatureExtractor:
         self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
     ) -> NDArray[np.float16]:
         """Frames (n, H, W, 3) -> features (n, F)."""
-        images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
+        images = to_images(frames).to(self.device)
         if augmentation is None:
             images = resize(images, self.size)
         else:
             images = apply(images, augmentation, self.size)
-        features: Tensor = self.backbone(images.to(self.device))
+        features: Tensor = self.backbone(images)
         return features.cpu().numpy().astype(np.float16)
 
 
-def resize(images: Tensor, size: int) -> Tensor:
-    """Images (n, 3, H, W) -> (n, 3, size, size), bilinear with antialiasing."""
-    if images.shape[-1] == size:
-        return images
-    return torch.nn.functional.interpolate(
-        images, size=(size, size), mode="bilinear", antialias=True, align_corners=False
-    )
-
-
-def view_augmentation(
-    clip: int, view: int, frames: int, spatial: Spatial, config: AugmentConfig, seed: int
+def view_augmentations(
+    clip: int, views: int, frames: int, spatial: Spatial, config: AugmentConfig, seed: int
 ) -> Augmentation:
-    """The draw of one view of one clip, independent of the order in which clips are visited."""
-    entropy = np.random.SeedSequence([seed, clip, view]).generate_state(1, np.uint64)[0]
+    """The draws of all views of one clip, (views * frames) rows, whatever clips came before it."""
+    entropy = np.random.SeedSequence([seed, clip]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(entropy >> 1))
     if spatial == "consistent":
-        return draw(1, config, generator).repeat(frames)
-    return draw(frames, config, generator)
+        return draw(views, config, generator).repeat(frames)
+    return draw(views * frames, config, generator)
 
 
 def extract(
     extractor: FeatureExtractor,
     frames: NDArray[np.uint8],
-    train: Sequence[int],
+    train: NDArray[np.int64],
     bank: BankConfig,
     augment: AugmentConfig,
     scratch: Path,
@@ -86,41 +84,39 @@ def extract(
     """Features of packed frames (N, D, S, S, 3), in one pass over the clips.
 
     Returns memory maps in `scratch`: `clean` (N, D, F), and for each kind of draw `bank_<kind>`
-    (len(train), V, D, F) whose rows follow `train`. A run that was killed goes on after the last
-    clip that it finished.
+    (len(train), V, D, F) whose rows follow `train`. A run that was killed goes on from where it
+    last took stock of the finished clips.
     """
     count, dense = frames.shape[:2]
     width = extractor(frames[0, :1]).shape[1]
     kinds: list[Spatial] = [kind for kind in bank.spatial if kind != "none"]
-    arrays = {"clean": _array(scratch / "clean.npy", (count, dense, width))}
-    for kind in kinds:
-        shape = (len(train), bank.views, dense, width)
-        arrays[f"bank_{kind}"] = _array(scratch / f"bank_{kind}.npy", shape)
     marker = scratch / "clips_done"
     start = int(marker.read_text()) if marker.exists() else 0
-    row_of = {clip: row for row, clip in enumerate(train)}
+    shapes: dict[str, tuple[int, ...]] = {"clean": (count, dense, width)}
+    shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in kinds}
+    arrays = {
+        name: np.lib.format.open_memmap(
+            scratch / f"{name}.npy", mode="r+" if start else "w+", dtype=np.float16, shape=shape
+        )
+        for name, shape in shapes.items()
+    }
+    row_of = {int(clip): row for row, clip in enumerate(train)}
 
     progress = tqdm(total=count * dense, unit="frame", desc="features", initial=start * dense)
     for clip in range(start, count):
         arrays["clean"][clip] = extractor(frames[clip])
         if clip in row_of:
             for kind in kinds:
-                for view in range(bank.views):
-                    drawn = view_augmentation(clip, view, dense, kind, augment, bank.seed)
-                    features = extractor(frames[clip], drawn)
-                    arrays[f"bank_{kind}"][row_of[clip], view] = features
-        if (clip + 1) % 100 == 0:
+                drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
+                features = extractor(np.tile(frames[clip], (bank.views, 1, 1, 1)), drawn)
+                arrays[f"bank_{kind}"][row_of[clip]] = features.reshape(bank.views, dense, width)
+        if (clip + 1) % CLIPS_BETWEEN_CHECKPOINTS == 0:
             for array in arrays.values():
                 array.flush()
-            marker.with_suffix(".new").write_text(str(clip + 1))
-            marker.with_suffix(".new").replace(marker)
+            with replacing(marker) as temporary:
+                temporary.write_text(str(clip + 1))
         progress.update(dense)
     progress.close()
     for array in arrays.values():
         array.flush()
     return dict(arrays)
-
-
-def _array(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    mode = "r+" if path.exists() else "w+"
-    return np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=shape)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chain.datasets.manifest import read_index
 from chain.errors import InputError
 
 
@@ -35,14 +36,19 @@ class FeatureStore:
         """D, stored frames a clip."""
         return int(self.clean.shape[1])
 
-    def bank(self, kind: str) -> NDArray[np.float16]:
-        """The bank of one kind of draw; `none` is the clean frames as a single view."""
+    def bank(self, kind: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+        """The bank (·, V, D, F) of one kind of draw, and each training clip's row in it (M,).
+
+        `none` is the clean frames as a single view. InputError if there is no such bank.
+        """
         if kind == "none":
-            return self.clean[self.train][:, None]
+            return self.clean[:, None], self.train
         if kind not in self.banks:
             held = ", ".join(sorted(self.banks)) or "none"
-            raise InputError(f"the features hold no {kind!r} bank (they hold: {held}); add it to bank.spatial")
-        return self.banks[kind]
+            raise InputError(
+                f"bank.spatial: the features hold no {kind!r} bank (they hold: {held}); add it"
+            )
+        return self.banks[kind], np.arange(len(self.train))
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
@@ -52,7 +58,7 @@ class FeatureStore:
             for path in sorted(folder.glob("bank_*.npy"))
         }
         return cls(
-            index=pd.read_csv(folder / "index.csv", dtype={"id": str, "labels": str, "split": str}, keep_default_na=False),
+            index=read_index(folder / "index.csv"),
             clean=np.load(folder / "clean.npy", mmap_mode="r"),
             train=np.load(folder / "train.npy"),
             banks=banks,

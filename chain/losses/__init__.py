@@ -2,14 +2,12 @@
 
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
-from chain.losses.masked_reconstruction import masked_reconstruction
 from chain.losses.nt_xent import nt_xent
 from chain.losses.scene import scene_contrast, scene_prototypes
 
 __all__ = [
     "debiased_contrastive",
     "frame_order",
-    "masked_reconstruction",
     "nt_xent",
     "scene_contrast",
     "scene_prototypes",

@@ -39,15 +39,15 @@ class MethodConfig(Parameters):
     frames: Count
     """Frames of a view and of an encoded clip, T."""
     training: TrainingConfig | None = None
-    """None for methods that learn nothing by gradient."""
+    """None for methods that learn nothing by gradient; the others declare it as required."""
 
 
 class Method(nn.Module, ABC):
     """A way from frame features to codes of `bits` bits.
 
-    Construction is seeded by the caller (`torch.manual_seed`). `fit` sees the training features once
-    before any step; then `draw` makes a batch on the CPU and `losses` its loss parts, whose sum under
-    "loss" is minimised. Subclasses name their schema in `Config`.
+    Construction is seeded by the caller (`torch.manual_seed`). `fit` sees the training features
+    once before any step; then `draw` makes a batch on the CPU and `losses` its loss parts, whose
+    weighted sum "loss" is minimised. Subclasses name their schema in `Config`.
     """
 
     Config: ClassVar[type[MethodConfig]]
@@ -80,6 +80,6 @@ def test_frames(store: FeatureStore, frames: int) -> NDArray[np.int64]:
     """(T,) the stored frames that are encoded; InputError if fewer than T are stored."""
     if frames > store.dense:
         raise InputError(
-            f"methods.*.frames is {frames}, but decode.frames keeps only {store.dense} frames a clip"
+            f"methods.*.frames is {frames}, but decode.frames keeps only {store.dense} a clip"
         )
     return uniform_frames(store.dense, frames)

@@ -1,24 +1,23 @@
 """ConMH: Contrastive Masked Autoencoders for Self-Supervised Video Hashing (AAAI 2023).
 
-Follows the paper and its released configuration: two complementary views of a randomly permuted clip
-pass an asymmetric masked autoencoder whose bottleneck is a binary code per frame; the mean codes of
-the two views are contrasted with a debiased loss. What neither states and we chose: biases in the
-attention's projections; the sign of a mean code of exactly 0 is +1 (the release leaves it 0).
+Follows the paper and its released configuration: two complementary views of a randomly permuted
+clip pass an asymmetric masked autoencoder whose bottleneck is a binary code per frame; the mean
+codes of the two views are contrasted with a debiased loss. What neither states and we chose: biases
+in the attention's projections; the sign of a mean code of exactly 0 is +1 (released: 0).
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.errors import InputError
 from chain.features.store import FeatureStore, gather
 from chain.losses.debiased import debiased_contrastive
-from chain.losses.masked_reconstruction import masked_reconstruction
-from chain.methods.base import Method, MethodConfig, Positive, test_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, test_frames
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
@@ -36,6 +35,18 @@ class ConMHConfig(MethodConfig):
     temperature: Positive
     tau_plus: Annotated[float, Field(ge=0, lt=1)]
     """Prior probability that a negative is of the anchor's class."""
+    training: TrainingConfig
+
+    @property
+    def masked_frames(self) -> int:
+        """Frames that a view does not see, int(r·T) as released."""
+        return int(self.mask_ratio * self.frames)
+
+    @model_validator(mode="after")
+    def _masks_some_frame(self) -> Self:
+        if not self.masked_frames:
+            raise ValueError(f"mask_ratio {self.mask_ratio} of {self.frames} frames masks none")
+        return self
 
 
 class ConMH(Method):
@@ -50,12 +61,6 @@ class ConMH(Method):
         super().__init__(config, feature_width, bits)
         self.config = config
         width, decoder_width = config.encoder.width, config.decoder.width
-        self.masked_frames = int(config.mask_ratio * config.frames)
-        if not 1 <= self.masked_frames < config.frames:
-            raise InputError(
-                f"methods.conmh.mask_ratio: {config.mask_ratio} of {config.frames} frames masks "
-                f"{self.masked_frames}; at least one must be masked and one visible"
-            )
         self.project = nn.Linear(feature_width, width)
         self.register_buffer("places", sinusoid(config.frames, width), persistent=False)
         self.encoder = Transformer(config.encoder)
@@ -76,14 +81,14 @@ class ConMH(Method):
     ) -> tuple[Tensor, ...]:
         """Clean frames (B, T, F) and one random permutation (B, T) a clip."""
         frames = np.broadcast_to(test_frames(store, self.frames), (len(rows), self.frames))
-        clips = store.train[rows]
-        features = gather(store.clean[:, None], clips, np.zeros_like(clips), frames)
+        bank, row_of = store.bank("none")
+        features = gather(bank, row_of[rows], np.zeros_like(rows), frames)
         permutation = random.random((len(rows), self.frames)).argsort(axis=1)
         return features, torch.from_numpy(permutation)
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
         features, permutation = batch
-        visible = self.frames - self.masked_frames
+        visible = self.frames - self.config.masked_frames
         first, second = permutation[:, :visible], permutation[:, -visible:]
         code1, error1 = self._view(features, first, permutation[:, visible:])
         code2, error2 = self._view(features, second, permutation[:, :-visible])
@@ -111,7 +116,7 @@ class ConMH(Method):
         hidden = self.mask_token + self.decoder_places[masked]
         decoded = self.decoder(torch.cat([seen, hidden], dim=1))[:, visible.shape[1] :]
         predicted = self.reconstruct(decoded)
-        return codes.mean(dim=1), masked_reconstruction(predicted, take(features, masked))
+        return codes.mean(dim=1), F.mse_loss(predicted, take(features, masked))
 
 
 def take(features: Tensor, frames: Tensor) -> Tensor:

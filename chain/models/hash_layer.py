@@ -8,12 +8,14 @@ class _StraightThroughSign(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+        signs = torch.where(x >= 0, torch.ones_like(x), -torch.ones_like(x))
+        return torch.where(x.isnan(), x, signs)  # else a diverged network would go unnoticed
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return gradients[0] * (x.abs() < 1)
+        gradient: Tensor = gradients[0] * (x.abs() < 1)
+        return gradient
 
 
 def sign(x: Tensor) -> Tensor:
@@ -26,8 +28,8 @@ class HashLayer(nn.Module):
     """Linear to b, LayerNorm over the b units: (..., W) -> (..., b), to be binarised by `sign`.
 
     This is ConMH's hash layer (AAAI 2023): there y = clip((x + 1) / 2, 0, 1) and the code is
-    2·round(y) - 1, which is `sign` with its straight-through gradient. The LayerNorm keeps the units
-    of one code centred, so that no code is all ones.
+    2·round(y) - 1, which is `sign` with its straight-through gradient. The LayerNorm keeps the
+    units of one code centred, so that no code is all ones.
     """
 
     def __init__(self, width: int, bits: int) -> None:

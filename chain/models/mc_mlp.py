@@ -53,7 +53,8 @@ class MixerBlock(nn.Module):
         mixed = self.tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)  # (B, T, W)
         x = x + self.token_gates(mixed)
         mixed = self.channels(self.norm2(x)).transpose(1, 2)  # (B, W, T)
-        return x + self.channel_gates(mixed).transpose(1, 2)
+        x = x + self.channel_gates(mixed).transpose(1, 2)
+        return x
 
 
 def _mlp(width: int, dropout: float) -> nn.Sequential:

@@ -1,9 +1,9 @@
 """Pre-norm transformer blocks (arXiv 2010.11929), as ConMH and CHAIN stack them."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.params import Parameters
@@ -12,11 +12,17 @@ from chain.params import Parameters
 class TransformerConfig(Parameters):
     """Size of a stack of blocks."""
 
-    width: Annotated[int, Field(ge=8)]
+    width: Annotated[int, Field(ge=8, multiple_of=2)]
     depth: Annotated[int, Field(ge=1)]
     """Number of blocks."""
     heads: Annotated[int, Field(ge=1)]
-    """Each of width // heads dimensions, so the attention's inner width may fall short of `width`."""
+    """Each of width // heads dimensions: the attention's inner width may fall short of `width`."""
+
+    @model_validator(mode="after")
+    def _heads_have_width(self) -> Self:
+        if self.heads > self.width:
+            raise ValueError(f"{self.heads} heads don't fit in width {self.width}")
+        return self
 
 
 class Attention(nn.Module):
@@ -34,7 +40,8 @@ class Attention(nn.Module):
         qkv = self.qkv(tokens).view(batch, length, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, T, head width) each
         mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.out(mixed.transpose(1, 2).flatten(2))  # (B, T, W)
+        projected: Tensor = self.out(mixed.transpose(1, 2).flatten(2))  # (B, T, W)
+        return projected
 
 
 class Block(nn.Module):
@@ -45,11 +52,14 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.attention(self.norm1(tokens))
-        return tokens + self.mlp(self.norm2(tokens))
+        tokens = tokens + self.mlp(self.norm2(tokens))
+        return tokens
 
 
 class Transformer(nn.Module):
@@ -63,7 +73,8 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.norm(self.blocks(tokens))
+        normalised: Tensor = self.norm(self.blocks(tokens))
+        return normalised
 
 
 def xavier_linears(module: nn.Module) -> None:

@@ -48,8 +48,8 @@ def train(
     steps = len(store.train) // config.batch
     if steps == 0:
         raise InputError(
-            f"training.batch is {config.batch}, but only {len(store.train)} clips are for training; "
-            "lower it or add clips"
+            f"training.batch is {config.batch}, but there are only {len(store.train)} training "
+            "clips; lower it or add clips"
         )
     optimiser = _optimiser(model, config)
     checkpoint = scratch / f"checkpoint_{seed}.pt"
@@ -80,7 +80,7 @@ def train(
             with _autocast(config, device):
                 parts = model.losses(*batch)
             optimiser.zero_grad(set_to_none=True)
-            parts["loss"].backward()
+            parts["loss"].backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             for name, value in parts.items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()

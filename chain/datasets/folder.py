@@ -1,0 +1,146 @@
+"""A folder of the user's own clips: `<category>/<clip>`, with or without a split file."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+from tqdm import tqdm
+
+from chain.datasets.manifest import COLUMNS, SEPARATOR, file_sha256
+from chain.errors import InputError
+from chain.params import Parameters
+
+log = logging.getLogger(__name__)
+
+EXTENSIONS = ".mp4 .avi .mkv .mov .webm .mpg .mpeg .m4v .wmv .flv .3gp .ts"
+SHOWN = 3  # names in a warning about many clips
+
+
+class FolderConfig(Parameters):
+    """Where the clips lie and how they are split."""
+
+    root: str
+    split_file: str | None = None
+    """CSV with columns path and split, and perhaps labels; relative to the root, or absolute."""
+    extensions: list[str] = Field(EXTENSIONS.split())
+    shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {"train": 0.5, "database": 0.33, "query": 0.17}
+    )
+    """Without a split file: each split's share of the clips of every category."""
+
+    @field_validator("shares")
+    @classmethod
+    def _add_up(cls, shares: dict[str, float]) -> dict[str, float]:
+        if abs(sum(shares.values()) - 1) > 1e-6:
+            raise ValueError(f"shares must add up to 1, not {sum(shares.values()):g}")
+        return shares
+
+
+def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame:
+    """The manifest of all clips under `root`, hashed by `workers` threads.
+
+    A clip's category is the first folder of its path, none for a clip directly in `root`. Hidden
+    files and folders are left out. With a split file, a clip that it does not list has no split,
+    and a listed clip that is not there is left out; both are logged. Raises InputError if `root`
+    holds no clips, two clips differ in their suffix only, or the split file is unusable.
+    """
+    paths = _find_clips(root, config.extensions)
+    by_id: dict[str, str] = {}
+    for path in paths:
+        name = str(PurePosixPath(path).with_suffix(""))
+        if name in by_id:
+            raise InputError(f"{root}: {by_id[name]} and {path} differ in their suffix only")
+        by_id[name] = path
+    labels = {name: _category(root, path) for name, path in by_id.items()}
+    if config.split_file is None:
+        splits = _share_out(labels, config.shares)
+    else:
+        listed = _read_split_file(root / config.split_file)
+        _warn("not in the split file, so in no split", set(paths) - set(listed.index))
+        _warn("in the split file but not on disk, left out", set(listed.index) - set(paths))
+        found = {name: path for name, path in by_id.items() if path in listed.index}
+        if not found:
+            raise InputError(f"{root / config.split_file}: lists none of the clips in {root}")
+        splits = {name: listed["split"][path] for name, path in found.items()}
+        if "labels" in listed:
+            labels |= {name: listed["labels"][path] for name, path in found.items()}
+
+    with ThreadPoolExecutor(workers) as pool:
+        hashes = pool.map(file_sha256, [root / path for path in by_id.values()])
+        digests = list(tqdm(hashes, total=len(by_id), desc="hash", unit="clip", mininterval=1))
+    rows = [
+        (name, path, (root / path).stat().st_size, digest, labels[name], splits.get(name, ""))
+        for (name, path), digest in zip(by_id.items(), digests, strict=True)
+    ]
+    log.info("%s: %d clips in %d categories", root, len(rows), len(set(labels.values()) - {""}))
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("id", ignore_index=True)
+
+
+def _find_clips(root: Path, extensions: Sequence[str]) -> list[str]:
+    """The clips' paths relative to `root`, sorted."""
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder of clips")
+    suffixes = {extension.lower() for extension in extensions}
+    paths = []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            if not name.startswith(".") and path.suffix.lower() in suffixes and path.is_file():
+                paths.append(path.relative_to(root).as_posix())
+    if not paths:
+        raise InputError(f"{root}: no clips (looked for files ending in {', '.join(extensions)})")
+    return sorted(paths)
+
+
+def _category(root: Path, path: str) -> str:
+    parts = PurePosixPath(path).parts
+    category = parts[0] if len(parts) > 1 else ""
+    if SEPARATOR in category:
+        raise InputError(f"{root / category}: a category's name must not contain {SEPARATOR!r}")
+    return category
+
+
+def _share_out(labels: dict[str, str], shares: dict[str, float]) -> dict[str, str]:
+    """Cut each category's clips, in the order of their ids' hashes, into the shares."""
+    members: dict[str, list[str]] = {}
+    for name in sorted(labels, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        members.setdefault(labels[name], []).append(name)
+    edges = np.cumsum(list(shares.values()))[:-1]
+    splits: dict[str, str] = {}
+    for names in members.values():
+        middles = (np.arange(len(names)) + 0.5) / len(names)
+        places = np.searchsorted(edges, middles, side="right")
+        splits |= zip(names, np.array(list(shares))[places].tolist(), strict=True)
+    return splits
+
+
+def _read_split_file(path: Path) -> pd.DataFrame:
+    """Columns split and perhaps labels, indexed by the clips' paths."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such split file") from None
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path}: not a CSV file: {' '.join(str(error).split())}") from None
+    for column in ("path", "split"):
+        if column not in table:
+            raise InputError(f"{path}: no column {column!r}")
+    table["path"] = [str(PurePosixPath(text)) for text in table["path"]]
+    repeated = table["path"][table["path"].duplicated()]
+    if len(repeated):
+        raise InputError(f"{path}: {repeated.iloc[0]!r} is listed more than once")
+    return table.set_index("path")
+
+
+def _warn(what: str, paths: set[str]) -> None:
+    if paths:
+        first = ", ".join(sorted(paths)[:SHOWN])
+        log.warning("%d clips %s: %s%s", len(paths), what, first, ", ..." * (len(paths) > SHOWN))

@@ -1,0 +1,132 @@
+"""The manifest: one row per clip of a data set, and which of its splits plays which role."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.errors import InputError
+from chain.files import write_csv
+from chain.params import Parameters
+
+COLUMNS = ["id", "path", "bytes", "sha256", "labels", "split"]
+SEPARATOR = ";"
+"""Between the categories of a clip that has several."""
+
+
+class Roles(Parameters):
+    """The split that plays each role; two roles may name the same one.
+
+    `database` and `query` may be null for a data set that is only trained on.
+    """
+
+    train: str
+    database: str | None
+    query: str | None
+
+
+def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Write the columns id, path, bytes, sha256, labels and split as CSV."""
+    write_csv(path, manifest[COLUMNS])
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest as it was written: text stays text (`001`, `NA`), nothing becomes NaN.
+
+    Raises InputError if the file is missing or is no manifest.
+    """
+    return _read(path, COLUMNS)
+
+
+def read_index(path: Path) -> pd.DataFrame:
+    """Like `read_manifest`, for any table of clips with at least id, labels and split."""
+    return _read(path, ["id", "labels", "split"])
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    text = {name: str for name in COLUMNS if name != "bytes"}
+    try:
+        table = pd.read_csv(path, dtype=text, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path}: not a table of clips: {error}") from None
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]!r}")
+    repeated = table["id"][table["id"].duplicated()]
+    if len(repeated):
+        raise InputError(f"{path}: id {repeated.iloc[0]!r} occurs more than once")
+    return table
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def categories_of(labels: str) -> list[str]:
+    """The categories in one clip's `labels`; none for an empty text."""
+    return [name for name in labels.split(SEPARATOR) if name]
+
+
+def label_matrix(labels: Iterable[str]) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which clip has which category: a matrix (N, C), and the C names in sorted order."""
+    by_clip = [categories_of(text) for text in labels]
+    names = sorted({name for categories in by_clip for name in categories})
+    column = {name: number for number, name in enumerate(names)}
+    matrix = np.zeros((len(by_clip), len(names)), dtype=np.bool_)
+    for row, categories in enumerate(by_clip):
+        matrix[row, [column[name] for name in categories]] = True
+    return matrix, names
+
+
+def has_labels(manifest: pd.DataFrame) -> bool:
+    """Whether any clip has a category; without one there is nothing to evaluate."""
+    return bool(manifest["labels"].ne("").any())
+
+
+def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
+    """The rows in `split`, in order; none for null. InputError if no clip is in the split."""
+    rows = np.flatnonzero(manifest["split"] == split)
+    if split is not None and not len(rows):
+        present = ", ".join(sorted(set(manifest["split"]) - {""})) or "none"
+        raise InputError(f"roles: no clip is in split {split!r} (splits there: {present})")
+    return rows
+
+
+def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
+    """Check that labelled clips can be evaluated by retrieval, before hours of training.
+
+    Raises InputError if a role has no clips, a query has no category, the database has fewer than
+    two, or a query's category does not occur in it.
+    """
+    select(manifest, roles.train)
+    for role in ("database", "query"):
+        if getattr(roles, role) is None:
+            raise InputError(f"roles.{role}: null, but the clips have categories to evaluate with")
+    queries = manifest.iloc[select(manifest, roles.query)]
+    database = manifest.iloc[select(manifest, roles.database)]
+    unlabelled = queries["id"][queries["labels"] == ""]
+    if len(unlabelled):
+        raise InputError(
+            f"roles.query: {len(unlabelled)} of {len(queries)} clips in split {roles.query!r} have "
+            f"no category, first {unlabelled.iloc[0]!r}"
+        )
+    _, there = label_matrix(database["labels"])
+    if len(there) < 2:
+        raise InputError(
+            f"roles.database: split {roles.database!r} needs at least two categories, it has "
+            f"{', '.join(there) or 'none'}"
+        )
+    _, asked = label_matrix(queries["labels"])
+    absent = sorted(set(asked) - set(there))
+    if absent:
+        raise InputError(
+            f"roles: category {absent[0]!r} is in split {roles.query!r} (query) but not in "
+            f"{roles.database!r} (database)"
+        )

@@ -1,0 +1,1 @@
+"""From video files to one packed array of frames."""

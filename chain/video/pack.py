@@ -1,0 +1,157 @@
+"""Packing: every clip's frames in one array, so that later stages read no video."""
+
+import logging
+import math
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+from pydantic import Field
+from tqdm import tqdm
+
+from chain.errors import InputError
+from chain.files import replacing, write_csv
+from chain.params import Parameters
+from chain.video.decode import VideoError, read_clip
+
+log = logging.getLogger(__name__)
+
+COMMIT_EVERY = 64  # clips; about so many are decoded again after a crash
+DONE = np.dtype([("duration", np.float64), ("decoded", np.int64)])
+"""What is noted of a clip once its row is on disk; `decoded` is 0 until then."""
+
+
+class DecodeConfig(Parameters):
+    """What is kept of each clip."""
+
+    frames: Annotated[int, Field(ge=1)]
+    """D, at the midpoints of D equal segments."""
+    size: Annotated[int, Field(ge=16)]
+    """S, pixels: the short side's length, then the side of the central square."""
+    max_bad: Annotated[float, Field(ge=0, le=1)]
+    """The largest share of clips that may be unusable."""
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """How many clips were packed, and how many could not be."""
+
+    good: int
+    bad: int
+    out_dir: Path
+
+    def __str__(self) -> str:
+        left_out = f", {self.bad} left out (report.csv says why)" if self.bad else ""
+        return f"{self.good} clips in {self.out_dir}{left_out}"
+
+
+def pack_frames(
+    manifest: pd.DataFrame,
+    root: Path,
+    out_dir: Path,
+    config: DecodeConfig,
+    workers: int,
+    scratch: Path,
+) -> PackReport:
+    """Decode the manifest's clips, which lie under `root`, on `workers` threads.
+
+    Writes to `out_dir`, in the manifest's order: `frames.npy` (N, D, S, S, 3) uint8 RGB and
+    `index.csv` (id, labels, split, decoded, duration in seconds) for the N usable clips, and
+    `report.csv` (id, path, reason) for the others. A run that was killed goes on from what
+    `scratch` holds and writes the same bytes. Raises InputError if no clip is usable or more than
+    `config.max_bad` are not; `out_dir` is then left as it was.
+    """
+    if manifest.empty:
+        raise InputError("the manifest lists no clips")
+    rows, done = _open_scratch(scratch, len(manifest), config)
+    reasons = _decode_all(manifest["path"].tolist(), root, rows, done, workers)
+    good = np.flatnonzero(done["decoded"])
+    bad = manifest.iloc[list(reasons)][["id", "path"]].assign(reason=list(reasons.values()))
+    culprits = [f"{root}/{clip.path}: {clip.reason}" for clip in bad.itertuples()]
+    for culprit in culprits:
+        log.warning("left out: %s", culprit)
+    if not len(good):
+        raise InputError(f"no clip can be decoded; the first is {culprits[0]}")
+    if len(bad) > config.max_bad * len(manifest):
+        raise InputError(
+            f"{len(bad)} of {len(manifest)} clips ({len(bad) / len(manifest):.1%}) cannot be "
+            f"decoded, decode.max_bad allows {config.max_bad:.1%}; the first is {culprits[0]}"
+        )
+
+    index = manifest.iloc[good][["id", "labels", "split"]]
+    index = index.assign(decoded=done["decoded"][good], duration=done["duration"][good])
+    with replacing(out_dir) as temporary:
+        temporary.mkdir()
+        shape = (len(good), *rows.shape[1:])
+        packed = _create(temporary / "frames.npy", np.dtype(np.uint8), shape)
+        for place, row in enumerate(good):
+            packed[place] = rows[row]
+        packed.flush()
+        write_csv(temporary / "index.csv", index)
+        write_csv(temporary / "report.csv", bad)
+    return PackReport(len(good), len(bad), out_dir)
+
+
+def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.memmap, np.memmap]:
+    """Frames (N, D, S, S, 3) and notes (N,), new or as an earlier run left them."""
+    rows, done = scratch / "frames.npy", scratch / "done.npy"
+    if not done.exists():
+        shape = (clips, config.frames, config.size, config.size, 3)
+        needed, free = 2 * math.prod(shape), shutil.disk_usage(scratch).free  # here and in out_dir
+        if needed > free:
+            raise InputError(
+                f"{scratch}: packing takes {needed / 1e9:.1f} GB of disk, but "
+                f"{free / 1e9:.1f} GB are free"
+            )
+        with replacing(rows) as temporary:
+            _create(temporary, np.dtype(np.uint8), shape)
+        with replacing(done) as temporary:
+            _create(temporary, DONE, (clips,))
+    return open_memmap(rows, "r+"), open_memmap(done, "r+")
+
+
+def _create(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    return open_memmap(path, "w+", dtype, shape)
+
+
+def _decode_all(
+    paths: list[str], root: Path, rows: np.memmap, done: np.memmap, workers: int
+) -> dict[int, str]:
+    """Fill the rows that are not done; returns the rows of unusable clips, in order, and why."""
+    todo = np.flatnonzero(done["decoded"] == 0).tolist()
+    reasons: dict[int, str] = {}
+    waiting: dict[int, tuple[float, int]] = {}
+
+    def decode(row: int) -> tuple[float, int] | str:
+        try:
+            clip = read_clip(root / paths[row], *rows.shape[1:3])
+        except VideoError as error:
+            return str(error)
+        rows[row] = clip.images
+        return clip.duration, clip.decoded
+
+    def commit() -> None:
+        rows.flush()  # pixels reach the disk before the note that they are there
+        for row, note in waiting.items():
+            done[row] = note
+        done.flush()
+        waiting.clear()
+
+    started = len(paths) - len(todo)
+    bar = tqdm(total=len(paths), initial=started, desc="decode", unit="clip", mininterval=1)
+    with ThreadPoolExecutor(workers) as pool, bar:
+        for row, outcome in zip(todo, pool.map(decode, todo), strict=True):
+            if isinstance(outcome, str):
+                reasons[row] = outcome
+            else:
+                waiting[row] = outcome
+            if len(waiting) == COMMIT_EVERY:
+                commit()
+            bar.update()
+    commit()
+    return reasons

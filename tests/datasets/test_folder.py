@@ -1,0 +1,192 @@
+import hashlib
+import logging
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from chain.datasets.folder import FolderConfig, index_folder
+from chain.datasets.manifest import COLUMNS
+from chain.errors import InputError
+from chain.params import parse
+
+LISTED = ["golf/a.avi", "golf/b.mp4", "wave/c.webm"]
+
+
+def fill(root: Path, *paths: str) -> Path:
+    """Files whose content is their own path: indexing decodes nothing."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    return root
+
+
+def index(root: Path, workers: int = 2, **parameters: object) -> pd.DataFrame:
+    return index_folder(FolderConfig(root="unused", **parameters), root, workers)
+
+
+def test_every_column(tmp_path: Path) -> None:
+    manifest = index(fill(tmp_path, "wave/clip.v2.mp4", "golf/001.avi"))
+    assert list(manifest) == COLUMNS
+    golf, wave = manifest.to_dict("records")
+    assert golf["id"] == "golf/001" and golf["path"] == "golf/001.avi"
+    assert golf["bytes"] == len("golf/001.avi")
+    assert golf["sha256"] == hashlib.sha256(b"golf/001.avi").hexdigest()
+    assert golf["labels"] == "golf"
+    assert wave["id"] == "wave/clip.v2" and wave["path"] == "wave/clip.v2.mp4"
+
+
+def test_layouts(tmp_path: Path) -> None:
+    fill(
+        tmp_path,
+        "flat.mp4",
+        "golf/one.mp4",
+        "golf/day 2/camera/two.MP4",
+        "golf/.hidden.mp4",
+        ".cache/three.mp4",
+        "golf/.cache/four.mp4",
+        "golf/notes.txt",
+        "golf/no_suffix",
+    )
+    (tmp_path / "empty.mp4").mkdir()
+    manifest = index(tmp_path)
+    assert manifest["id"].tolist() == ["flat", "golf/day 2/camera/two", "golf/one"]
+    assert manifest["labels"].tolist() == ["", "golf", "golf"]
+
+
+def test_linked_category(tmp_path: Path) -> None:
+    fill(tmp_path / "elsewhere", "one.mp4")
+    fill(tmp_path / "root", "golf/two.mp4")
+    (tmp_path / "root" / "wave").symlink_to(tmp_path / "elsewhere")
+    assert index(tmp_path / "root")["id"].tolist() == ["golf/two", "wave/one"]
+
+
+def test_sorted_by_id_and_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{c}/{n}.mp4" for c in ("b", "a", "a-b", "a.b") for n in range(12)))
+    manifest = index(tmp_path, workers=1)
+    assert manifest["id"].tolist() == sorted(manifest["id"])
+    pd.testing.assert_frame_equal(manifest, index(tmp_path, workers=4))
+
+
+def test_own_extensions(tmp_path: Path) -> None:
+    fill(tmp_path, "a/one.mp4", "a/two.y4m")
+    assert index(tmp_path, extensions=[".y4m"])["id"].tolist() == ["a/two"]
+
+
+def test_same_id_twice(tmp_path: Path) -> None:
+    fill(tmp_path, "golf/a.mp4", "golf/a.avi")
+    with pytest.raises(InputError, match=r"golf/a\.avi and golf/a\.mp4 differ in their suffix"):
+        index(tmp_path)
+
+
+def test_separator_in_a_category(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a;b: a category's name must not contain ';'"):
+        index(fill(tmp_path, "a;b/one.mp4"))
+
+
+def test_no_folder_and_no_clips(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere: no such folder"):
+        index(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no clips \(looked for files ending in \.mp4, \.avi"):
+        index(fill(tmp_path, "golf/readme.txt"))
+
+
+def test_shares_of_every_category(tmp_path: Path) -> None:
+    counts = {"a": 100, "b": 12, "c": 3, "d": 2, "e": 1}
+    fill(tmp_path, *(f"{c}/{n}.mp4" for c, count in counts.items() for n in range(count)))
+    manifest = index(tmp_path)
+    held = {c: Counter(group["split"]) for c, group in manifest.groupby("labels")}
+    assert held == {
+        "a": {"train": 50, "database": 33, "query": 17},
+        "b": {"train": 6, "database": 4, "query": 2},
+        "c": {"train": 1, "database": 1, "query": 1},
+        "d": {"train": 1, "database": 1},
+        "e": {"database": 1},
+    }
+    in_a = manifest[manifest["labels"] == "a"]["split"].tolist()
+    assert in_a != sorted(in_a) and in_a != sorted(in_a, reverse=True)  # not by name
+
+
+def test_shares_depend_on_names_only(tmp_path: Path) -> None:
+    paths = [f"a/{n}.mp4" for n in range(30)]
+    first = index(fill(tmp_path / "one", *paths))
+    second = index(fill(tmp_path / "two", *reversed(paths), "b/other.mp4"))
+    assert first["split"].tolist() == second[second["labels"] == "a"]["split"].tolist()
+
+
+def test_own_shares(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"a/{n}.mp4" for n in range(10)))
+    manifest = index(tmp_path, shares={"all": 0.8, "test": 0.2})
+    assert Counter(manifest["split"]) == {"all": 8, "test": 2}
+
+
+@pytest.mark.parametrize("shares", [{"train": 0.5}, {"train": 1.5, "query": -0.5}])
+def test_bad_shares(shares: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=r"params\.yaml: source\.shares"):
+        parse(FolderConfig, {"root": "clips", "shares": shares}, "source")
+
+
+def test_split_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path, *LISTED)
+    (tmp_path / "splits.csv").write_text(
+        "path,category,source,split\n"
+        "./wave/c.webm,wrong,x,query\ngolf/a.avi,golf,x,train\ngolf/b.mp4,golf,y,\n"
+    )
+    with caplog.at_level(logging.WARNING):
+        manifest = index(tmp_path, split_file="splits.csv")
+    assert manifest["split"].tolist() == ["train", "", "query"]
+    assert manifest["labels"].tolist() == ["golf", "golf", "wave"]
+    assert not caplog.records
+
+
+def test_split_file_elsewhere_with_labels(tmp_path: Path) -> None:
+    root = fill(tmp_path / "root", *LISTED)
+    table = tmp_path / "splits.csv"
+    table.write_text(
+        "split,labels,path\ntrain,NA;sport,golf/a.avi\ntrain,,golf/b.mp4\n01,wave,wave/c.webm\n"
+    )
+    manifest = index(root, split_file=str(table))
+    assert manifest["labels"].tolist() == ["NA;sport", "", "wave"]
+    assert manifest["split"].tolist() == ["train", "train", "01"]
+
+
+def test_split_file_that_does_not_match_the_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path, *LISTED, *(f"new/{n}.mp4" for n in range(5)))
+    (tmp_path / "splits.csv").write_text(
+        "path,split\ngolf/a.avi,train\ngolf/b.mp4,train\nwave/c.webm,query\ngone/x.mp4,query\n"
+    )
+    with caplog.at_level(logging.WARNING):
+        manifest = index(tmp_path, split_file="splits.csv")
+    assert manifest["id"].tolist() == [
+        "golf/a", "golf/b", *(f"new/{n}" for n in range(5)), "wave/c"
+    ]  # fmt: skip
+    assert manifest["split"].tolist() == ["train", "train", *[""] * 5, "query"]
+    assert manifest["labels"].tolist() == ["golf", "golf", *["new"] * 5, "wave"]
+    unlisted, missing = (record.getMessage() for record in caplog.records)
+    assert unlisted.startswith("5 clips not in the split file")
+    assert unlisted.endswith(": new/0.mp4, new/1.mp4, new/2.mp4, ...")
+    assert missing.startswith("1 clips in the split file but not on disk")
+    assert missing.endswith(": gone/x.mp4")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such split file"),
+        ("", "not a CSV file"),
+        ("path,set\ngolf/a.avi,train\n", "no column 'split'"),
+        ("clip,split\ngolf/a.avi,train\n", "no column 'path'"),
+        ("path,split\ngolf/a.avi,train\n./golf/a.avi,query\n", "'golf/a.avi' is listed more than"),
+        ("path,split\nother/a.avi,train\n", "lists none of the clips"),
+    ],
+)
+def test_bad_split_file(tmp_path: Path, text: str | None, message: str) -> None:
+    fill(tmp_path, *LISTED)
+    if text is not None:
+        (tmp_path / "splits.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        index(tmp_path, split_file="splits.csv")
+    assert "splits.csv" in str(caught.value) and "\n" not in str(caught.value)
