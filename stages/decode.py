@@ -16,7 +16,8 @@ def decode(dataset: str) -> str:
     clips, out = ARTIFACTS / "clips" / dataset, ARTIFACTS / "frames" / dataset
     manifest_file = clips / "manifest.csv"
     root = data_root(source["root"]) if "root" in source else clips
-    with scratch_folder(f"decode-{dataset}", decoding, [manifest_file]) as scratch:
+    key = {"frames": config.frames, "size": config.size}  # a higher max_bad decodes nothing anew
+    with scratch_folder(f"decode-{dataset}", key, [manifest_file]) as scratch:
         report = pack_frames(
             read_manifest(manifest_file), root, out, config, runtime["workers"], scratch
         )

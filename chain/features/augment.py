@@ -134,7 +134,8 @@ def _rotate_hue(angle: Tensor) -> Tensor:
     axis = torch.full((3,), 3**-0.5)
     cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3)).T
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    return cosine * torch.eye(3) + sine * cross + (1 - cosine) * torch.outer(axis, axis)
+    along: Tensor = (1 - cosine) * torch.outer(axis, axis)
+    return cosine * torch.eye(3) + sine * cross + along
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

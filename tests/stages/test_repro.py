@@ -1,0 +1,140 @@
+"""The real pipeline, run by DVC in a copy of the repository, on the smallest demo there is."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from chain import params
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+class Project:
+    """A git repository with the project's files and its own parameters."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
+            generated = name.startswith(("metrics/", "plots/")) or name == "dvc.lock"
+            if name and (ROOT / name).exists() and not generated:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        tree = params.merge(params.load(ROOT / "params.yaml"), SMALL, changes)
+        (folder / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        self.run("git", "init", "-q")
+        self.run("git", "config", "user.name", "test")
+        self.run("git", "config", "user.email", "test@example.org")
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "small")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command; its output and errors together. Fails unless it exits as expected."""
+        environment = os.environ | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "TQDM_DISABLE": "1",
+            "CHAIN_THREADS": "1",
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert (done.returncode != 0) == fails, done.stdout
+        return done.stdout
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text())
+
+
+TRAINING = {"epochs": 2, "batch": 16}
+SMALL = {
+    "data": {
+        "demo": {
+            "source": {"clips_per_category": 6, "size": 32},
+            "decode": {"frames": 4, "size": 32},
+            "backbone": {"size": 32},
+            "bank": {"views": 2},
+            "methods": {
+                "all": {"frames": 4},
+                "conmh": {"training": TRAINING},
+                "chain": {"training": TRAINING},
+            },
+        }
+    },
+    "pretrain": {"steps": 2, "batch": 4, "size": 32},
+    "evaluation": {"topk": [5, 20]},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.run("dvc", "repro")
+    return project
+
+
+def test_one_command_makes_metrics_curves_and_figures(project: Project) -> None:
+    metrics = project.json("metrics/retrieval.json")["demo"]
+    assert set(metrics) == {"lsh", "conmh", "chain"}
+    for method in metrics.values():
+        assert set(method) == {"b16", "b32", "b64"}
+        assert all(0 < cell["strict"]["map20"] < 1 for cell in method.values())
+    headline = project.json("metrics/headline.json")
+    assert headline == metrics["chain"]["b64"]
+    compared = pd.read_csv(project.folder / "plots/compare/map.csv")
+    assert list(compared) == ["k", "LSH", "ConMH", "CHAIN"]
+    figures = {path.stem for path in (project.folder / "plots/figures").glob("*.png")}
+    assert {"map_strict", "precision_recall", "retrieved", "tsne", "learning_curves"} <= figures
+
+
+def test_dvc_draws_every_plot(project: Project) -> None:
+    shown = json.loads(project.run("dvc", "plots", "show", "--json"))
+    assert not shown.get("errors"), shown["errors"]
+    assert len(shown["data"]) >= 5
+
+
+def test_a_second_run_does_nothing(project: Project) -> None:
+    assert "Data and pipelines are up to date" in project.run("dvc", "repro")
+    assert not list((project.folder / ".scratch").glob("*"))
+
+
+def test_another_headline_retrains_nothing_and_can_be_compared(project: Project) -> None:
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "results")
+    output = project.run("dvc", "exp", "run", "-S", "bits=32", "-S", "method=conmh")
+    assert "Running stage 'train" not in output
+    grid = project.json("metrics/retrieval.json")["demo"]
+    assert project.json("metrics/headline.json") == grid["conmh"]["b32"]
+    difference = json.loads(project.run("dvc", "metrics", "diff", "--json"))
+    changed = {path for path in difference["diff"]}
+    assert any("headline.json" in path for path in changed)
+    shown = json.loads(project.run("dvc", "plots", "diff", "--json"))
+    assert not shown.get("errors"), shown["errors"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bits": 12}, "error: params.yaml: bits: "),
+        ({"method": "simclr"}, "error: params.yaml: unknown method 'simclr'"),
+    ],
+)
+def test_bad_parameters_end_in_one_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    project = Project(tmp_path, **change)
+    output = project.run("python", "-m", "stages.check", fails=True)
+    assert output.startswith(said)
+    assert output.count("\n") == 1
+    assert not (tmp_path / "artifacts").exists()
