@@ -46,6 +46,11 @@ class Codes:
         return 8 * int(self.codes.shape[1])
 
 
+def take(codes: Codes, rows: NDArray[np.int64]) -> Codes:
+    """The codes of some rows (M,), in that order."""
+    return Codes(codes.ids[rows], codes.codes[rows])
+
+
 def pack(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Codes (N, b / 8) from the signs of `values` (N, b), signed integers or floats; 0 is positive.
 

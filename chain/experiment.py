@@ -47,6 +47,8 @@ class FiguresConfig(Parameters):
     """First categories in the t-SNE."""
     queries: Annotated[int, Field(ge=1)]
     """Queries in the gallery of retrieved clips."""
+    k: Annotated[int, Field(ge=1)]
+    """K of the figure of mAP@K against the code length; one of `evaluation.topk`."""
     seed: Seed
 
 
@@ -82,6 +84,9 @@ def check_experiment(tree: dict[str, Any]) -> Experiment:
     _known("dataset", experiment.dataset, experiment.datasets, "not among datasets")
     method_class(experiment.method)
     _known("method", experiment.method, experiment.grid.methods, "not among grid.methods")
+    topk = experiment.evaluation.topk
+    if experiment.figures.k not in topk:
+        raise InputError(f"params.yaml: figures.k: {experiment.figures.k} is not among {topk}")
     for name in experiment.datasets:
         _known("datasets", name, experiment.data, "not described under data")
         data = experiment.data[name]

@@ -1,4 +1,4 @@
-"""The results of the grid, read back cell by cell: a cell is a data set, a method, a code length."""
+"""The results of the grid, read back by cell: a data set, a method and a code length."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -40,7 +40,7 @@ def read_grid(
 
 
 def over_seeds(table: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Means over a cell's seeds at each `x`; with several seeds also their sd, `map_a` -> `sd_a`."""
+    """Means over seeds at each `x`; with several seeds also their sd (`sd_x` of `map_x`)."""
     if table.empty:
         return table
     groups = table.drop(columns="seed").groupby(["dataset", "method", "bits", x], sort=False)
@@ -54,4 +54,6 @@ def over_seeds(table: pd.DataFrame, x: str) -> pd.DataFrame:
 
 def map_by_k(scores: pd.DataFrame, column: str) -> dict[str, float]:
     """mAP at each K of one cell as DVC metrics: {"map5": ..., "map20": ...}."""
-    return {f"map{k}": round(value, 5) for k, value in zip(scores["k"], scores[column], strict=True)}
+    return {
+        f"map{k}": round(value, 5) for k, value in zip(scores["k"], scores[column], strict=True)
+    }

@@ -1,6 +1,5 @@
 """Decode each clip to a fixed number of frames, packed in one array."""
 
-from chain.datasets import clip_root
 from chain.datasets.manifest import read_manifest
 from chain.params import parse
 from chain.scratch import scratch_folder

@@ -33,7 +33,7 @@ def encode(dataset: str, method: str, bits: int) -> str:
             model = method_class(method)(config, store.width, bits)
             model.load_state_dict(torch.load(models / f"seed_{number}.pt", weights_only=True))
             codes = pack(encode_store(model, store, device))
-            save_codes(out / f"seed_{number}.npz", store.index["id"], codes)
+            save_codes(out / f"seed_{number}.npz", store.index["id"].tolist(), codes)
             statistics[f"seed_{number}"] = code_statistics(codes)
         write_json(out / "statistics.json", statistics)
     return f"encode: {len(store.index)} codes of {bits} bits by {method} on {dataset}"

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from chain.codes import load_codes
+from chain.codes import load_codes, take
 from chain.datasets.manifest import Roles, has_labels, label_matrix, read_index, select
-from chain.files import replacing, write_csv, write_json
+from chain.files import replacing, write_csv
 from chain.params import parse
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.evaluate import evaluate
@@ -19,35 +19,26 @@ def evaluate_cell(dataset: str, method: str, bits: int) -> str:
     topk = parse(EvaluationConfig, evaluation, "evaluation").topk
     index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
     cell = f"{method}_{bits}"
-    scores, aps, ranks, radii = [], [], [], []
     with replacing(ARTIFACTS / "evaluations" / dataset / cell) as out:
         out.mkdir()
         if not has_labels(index):
             return f"evaluate: {dataset} has no categories, so there is nothing to evaluate"
         labels, _ = label_matrix(index["labels"])
         query, database = select(index, roles.query), select(index, roles.database)
+        by_seed = []
         for number in range(seed, seed + repeats):
             codes = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{number}.npz")
-            result = evaluate(
-                codes.take(query), codes.take(database), labels[query], labels[database], topk
+            found = take(codes, query), take(codes, database)
+            result = evaluate(*found, labels[query], labels[database], topk)
+            by_seed.append(result.tables(codes.ids[query]))
+        for name in by_seed[0]:
+            seeds = pd.concat(
+                [tables[name] for tables in by_seed], keys=range(seed, seed + repeats)
             )
-            for k in topk:
-                row = {"seed": number, "k": k}
-                row |= {"map_strict": result.map_strict[k], "map_ssvh": result.map_ssvh[k]}
-                scores.append(row)
-            ap = pd.DataFrame({f"ap{k}": result.ap_strict[k] for k in topk})
-            ap.insert(0, "id", codes.ids[query])
-            aps.append(ap[result.answerable].assign(seed=number))
-            ranks.append(result.by_rank.assign(seed=number))
-            radii.append(result.by_radius.assign(seed=number))
-        for name, tables in {
-            "map": [pd.DataFrame(scores)], "queries": aps, "by_rank": ranks, "by_radius": radii
-        }.items():
-            write_csv(out / f"{name}.csv", pd.concat(tables))
-        write_json(out / "sizes.json", {"queries": len(query), "database": len(database)})
-    mean = pd.DataFrame(scores).groupby("k")["map_strict"].mean()
-    shown = ", ".join(f"mAP@{k} {value:.3f}" for k, value in mean.items())
-    return f"evaluate: {method} on {dataset} at {bits} bits, strict: {shown}"
+            write_csv(out / f"{name}.csv", seeds.reset_index(0, names="seed"))
+    scores = by_seed[0]["map"].set_index("k")["map_strict"]
+    shown = ", ".join(f"mAP@{k} {value:.3f}" for k, value in scores.items())
+    return f"evaluate: {method} on {dataset} at {bits} bits, strict, seed {seed}: {shown}"
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ def features(dataset: str) -> str:
     weights = ARTIFACTS / "backbones" / f"{dataset}.pt"
     device = set_up(parse(RuntimeConfig, runtime, "runtime"))
     extractor = FeatureExtractor(load_backbone(config, weights), config.size, device)
-    train = select(read_index(frames / "index.csv"), parse(Roles, roles, "roles").train)
+    split = parse(Roles, roles, f"data.{dataset}.roles").train
+    train = select(read_index(frames / "index.csv"), split)
     key = {"backbone": backbone, "bank": bank, "augment": augment, "roles": roles}
     with scratch_folder(f"features-{dataset}", key, [frames / "frames.npy", weights]) as scratch:
-        shape = extract(
+        arrays = extract(
             extractor,
             np.load(frames / "frames.npy", mmap_mode="r"),
             train,
@@ -39,11 +40,12 @@ def features(dataset: str) -> str:
             parse(AugmentConfig, augment, "augment"),
             scratch,
         )
+        shape = " × ".join(map(str, arrays["clean"].shape))
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)
         with replacing(out) as temporary:
             shutil.move(scratch, temporary)
-    return f"features: clean {shape} in {out}"
+    return f"features: {shape} of clean frames in {out}"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """The paper's figures: mAP@K, precision-recall, learning curves, retrieved clips and t-SNE."""
 
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from chain.codes import load_codes
-from chain.datasets.manifest import Roles, has_labels, label_matrix, read_index, select
+from chain.datasets.manifest import Roles, has_labels, read_index, select
 from chain.figures.bits import map_by_bits
 from chain.figures.gallery import gallery
 from chain.figures.learning_curves import learning_curves
@@ -33,34 +32,32 @@ def figures(dataset: str, lengths: str) -> str:
     index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
     with replacing(Path("plots/figures")) as out:
         out.mkdir()
-        learned = [
-            read_history(ARTIFACTS, dataset, method, bits[-1]) for method in grid["methods"]
-        ]
-        save(learning_curves(pd.concat(learned)), out / "learning_curves.png")
-        if not has_labels(index):
-            return f"figures: {dataset} has no categories; only {out}/learning_curves.png"
-
-        scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
-        ranks = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "by_rank"), "rank")
-        for protocol in ("strict", "ssvh"):
-            save(map_curves(scores, protocol), out / f"map_{protocol}.png")
-        save(map_by_bits(scores), out / "map_by_bits.png")
-        save(precision_recall(ranks), out / "precision_recall.png")
-
-        folder = ARTIFACTS / "codes" / dataset
-        codes = {m: load_codes(folder / f"{m}_{bits[-1]}" / f"seed_{seed}.npz") for m in methods}
-        checked = parse(Roles, roles, f"data.{dataset}.roles")
-        query, database = select(index, checked.query), select(index, checked.database)
-        chosen = choose_queries(index, query, settings["queries"], settings["seed"])
-        frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
-        labels, _ = label_matrix(index["labels"])
-        rows = gallery_rows(index, frames, labels, codes, chosen, database)
-        save(gallery(rows), out / "retrieved.png")
-        points = embed_categories(
-            index, codes, np.union1d(query, database), settings["categories"], settings["seed"]
-        )
-        save(tsne_panels(points, settings["categories"]), out / "tsne.png")
-    return f"figures: {len(list(out.parent.glob('figures/*.png')))} in plots/figures"
+        learned = [read_history(ARTIFACTS, dataset, method, bits[-1]) for method in grid["methods"]]
+        if any(map(len, learned)):
+            save(learning_curves(pd.concat(learned)), out / "learning_curves.png")
+        cells = (ARTIFACTS, datasets, grid["methods"], bits)
+        scores = over_seeds(read_grid(*cells, "map"), "k")
+        if len(scores):
+            save(map_curves(scores, "strict"), out / "map_strict.png")
+            save(map_curves(scores, "ssvh"), out / "map_ssvh.png")
+            save(map_by_bits(scores, k=settings["k"]), out / "map_by_bits.png")
+            ranks = over_seeds(read_grid(*cells, "by_rank"), "rank")
+            save(precision_recall(ranks), out / "precision_recall.png")
+        if methods and has_labels(index):
+            folder = ARTIFACTS / "codes" / dataset
+            codes = {m: load_codes(folder / f"{m}_{bits[-1]}/seed_{seed}.npz") for m in methods}
+            checked = parse(Roles, roles, f"data.{dataset}.roles")
+            query, database = select(index, checked.query), select(index, checked.database)
+            chosen = choose_queries(index, query, settings["queries"], settings["seed"])
+            frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+            save(
+                gallery(gallery_rows(index, frames, codes, chosen, database)), out / "retrieved.png"
+            )
+            clips = np.union1d(query, database)
+            points = embed_categories(index, codes, clips, settings["categories"], settings["seed"])
+            save(tsne_panels(points, settings["categories"]), out / "tsne.png")
+        count = len(list(out.glob("*.png")))
+    return f"figures: {count} in plots/figures"
 
 
 if __name__ == "__main__":

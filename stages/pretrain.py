@@ -18,20 +18,24 @@ def backbone_weights(dataset: str) -> str:
         f"data.{dataset}.backbone", f"data.{dataset}.roles", "pretrain", "runtime"
     )
     config = parse(BackboneConfig, backbone, f"data.{dataset}.backbone")
-    out = ARTIFACTS / "backbones" / f"{dataset}.pt"
-    if config.weights == PRETRAIN:
-        frames = ARTIFACTS / "frames" / dataset
-        device = set_up(parse(RuntimeConfig, runtime, "runtime"))
-        train = select(read_index(frames / "index.csv"), parse(Roles, roles, "roles").train)
-        settings = parse(PretrainConfig, training, "pretrain")
-        packed = frames / "frames.npy"
-        key = {"backbone": backbone, "roles": roles, "pretrain": training}
-        with scratch_folder(f"pretrain-{dataset}", key, [packed]) as scratch:
-            pixels = np.load(packed, mmap_mode="r")
-            weights = pretrain(pixels, train, config, settings, device, scratch)
-    else:
-        weights = load_weights(config)
-    with replacing(out) as temporary:
+    frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "backbones" / f"{dataset}.pt"
+    key = {"backbone": backbone, "roles": roles, "pretrain": training}
+    with (
+        scratch_folder(f"pretrain-{dataset}", key, [frames / "frames.npy"]) as scratch,
+        replacing(out) as temporary,
+    ):
+        if config.weights == PRETRAIN:
+            split = parse(Roles, roles, f"data.{dataset}.roles").train
+            weights = pretrain(
+                np.load(frames / "frames.npy", mmap_mode="r"),
+                select(read_index(frames / "index.csv"), split),
+                config,
+                parse(PretrainConfig, training, "pretrain"),
+                set_up(parse(RuntimeConfig, runtime, "runtime")),
+                scratch,
+            )
+        else:
+            weights = load_weights(config)
         torch.save(weights, temporary)
     return f"pretrain: weights of {config.name} ({config.weights}) in {out}"
 

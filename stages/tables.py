@@ -1,6 +1,9 @@
 """All methods and code lengths side by side: metrics, a table, and curves for DVC."""
 
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from chain.figures.tables import markdown_table, wide_curve, wide_table
 from chain.files import replacing, write_csv, write_json
@@ -8,31 +11,39 @@ from chain.results import map_by_k, over_seeds, read_grid
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS, PLOTS = Path("metrics"), Path("plots/compare")
+PROTOCOLS = ("strict", "ssvh")
 
 
-def tables(lengths: str) -> str:
-    datasets, dataset, grid = parameters("datasets", "dataset", "grid")
+def tables(dataset: str, lengths: str) -> str:
+    datasets, grid = parameters("datasets", "grid")
     bits = sorted(set(map(int, lengths.split(","))))
-    scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
-    ranks = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "by_rank"), "rank")
-    metrics: dict = {}
-    for (name, method, length), cell in scores.groupby(["dataset", "method", "bits"], sort=False):
-        by_method = metrics.setdefault(name, {}).setdefault(method, {})
-        by_method[f"b{length}"] = {
-            protocol: map_by_k(cell, f"map_{protocol}") for protocol in ("strict", "ssvh")
-        }
+    cells = (ARTIFACTS, datasets, grid["methods"], bits)
+    scores = over_seeds(read_grid(*cells, "map"), "k")
+    ranks = over_seeds(read_grid(*cells, "by_rank"), "rank")
+
+    metrics: dict[str, Any] = {}
+    wide = curve = precision = pd.DataFrame()
+    text = "No data set has categories, so there is nothing to evaluate.\n"
+    if len(scores):
+        for (name, method, length), cell in scores.groupby(["dataset", "method", "bits"]):
+            by_method = metrics.setdefault(str(name), {})
+            by_length = by_method.setdefault(str(method), {})
+            by_length[f"b{length}"] = {p: map_by_k(cell, f"map_{p}") for p in PROTOCOLS}
+        spreads = [f"sd_{p}" for p in PROTOCOLS if f"sd_{p}" in scores]
+        wide = wide_table(scores, [*(f"map_{p}" for p in PROTOCOLS), *spreads])
+        text = "\n".join(f"### {p}\n\n{markdown_table(scores, p)}" for p in PROTOCOLS)
+    if len(scores) and dataset in set(scores["dataset"]):
+        curve = wide_curve(scores, dataset, bits[-1], "k", "map_strict")
+        precision = wide_curve(ranks, dataset, bits[-1], "recall", "precision")
+
     write_json(METRICS / "retrieval.json", metrics)
-    write_csv(METRICS / "retrieval.csv", wide_table(scores, ["map_strict", "map_ssvh"]))
+    write_csv(METRICS / "retrieval.csv", wide)
     with replacing(METRICS / "retrieval.md") as temporary:
-        parts = [f"### {name}\n\n{markdown_table(scores, name)}" for name in ("strict", "ssvh")]
-        temporary.write_text("\n".join(parts))
-    longest = bits[-1]
-    write_csv(PLOTS / "map.csv", wide_curve(scores, dataset, longest, "k", "map_strict"))
-    write_csv(
-        PLOTS / "precision_recall.csv", wide_curve(ranks, dataset, longest, "recall", "precision")
-    )
-    return f"tables: {METRICS / 'retrieval.md'}, curves of {dataset} at {longest} bits in {PLOTS}"
+        temporary.write_text(text)
+    write_csv(PLOTS / "map.csv", curve)
+    write_csv(PLOTS / "precision_recall.csv", precision)
+    return f"tables: {METRICS}/retrieval.md; curves of {dataset} at {bits[-1]} bits in {PLOTS}"
 
 
 if __name__ == "__main__":
-    run(tables, "lengths")
+    run(tables, "dataset", "lengths")

@@ -29,10 +29,11 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
     store = FeatureStore.open(features)
     cell = f"{method}_{bits}"
     key = config.model_dump() | {"threads": torch.get_num_threads()}
+    inputs = sorted(features.glob("*.npy"))
     histories = []
     with (
+        scratch_folder(f"train-{dataset}-{cell}", key, inputs) as scratch,
         replacing(ARTIFACTS / "models" / dataset / cell) as out,
-        scratch_folder(f"train-{dataset}-{cell}", key, [features / "clean.npy"]) as scratch,
     ):
         out.mkdir()
         for number in range(seed, seed + repeats):

@@ -6,9 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 WriteClip = Callable[..., Path]
+
+torch.set_num_threads(1)  # for tensors this small, several threads only wait for each other
 
 
 def _write_clip(path: Path, frames: NDArray[np.uint8], codec: str = "mpeg4", fps: int = 10) -> Path:

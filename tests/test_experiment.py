@@ -44,13 +44,15 @@ def test_every_shipped_data_set_is_sound() -> None:
         ({"data": {"demo": {"source": {"kind": "web"}}}}, "source.kind", "folder"),
         ({"data": {"demo": {"source": {"size": 30}}}}, "source.size", "multiple of 16"),
         ({"data": {"demo": {"decode": {"frames": 4}}}}, "frames", "decode.frames"),
-        ({"data": {"demo": {"decode": {"max_bad": 1.5}}}}, "decode.max_bad", "less than or equal to 1"),
+        (
+            {"data": {"demo": {"decode": {"max_bad": 1.5}}}},
+            "decode.max_bad",
+            "less than or equal to 1",
+        ),
         ({"runtime": {"threads": 0}}, "runtime.threads", "greater"),
     ],
 )
-def test_bad_parameters_are_named_in_one_line(
-    change: dict[str, Any], key: str, word: str
-) -> None:
+def test_bad_parameters_are_named_in_one_line(change: dict[str, Any], key: str, word: str) -> None:
     with pytest.raises(InputError) as error:
         check_experiment(params.merge(TREE, change))
     message = str(error.value)

@@ -1,7 +1,7 @@
 """The data sets: where clips come from, and the manifest that lists them.
 
-A source is a schema and a function `(config, root, workers) -> manifest`; adding one touches its file
-and one line here.
+A source is a schema and a function `(config, root, workers) -> manifest`; adding one touches its
+file and one line here.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,8 @@ def source_config(source: dict[str, Any], name: str) -> BaseModel:
     """The checked parameters of a source, a mapping with `kind` and that kind's own keys."""
     kind = source.get("kind")
     if kind not in SOURCES:
-        raise InputError(f"params.yaml: {name}.kind: unknown source {kind!r}; known: {', '.join(SOURCES)}")
+        raise InputError(
+            f"params.yaml: {name}.kind: unknown source {kind!r}; known: {', '.join(SOURCES)}"
+        )
     own = {key: value for key, value in source.items() if key != "kind"}
     return parse(SOURCES[kind][0], own, name)
-
-
-def clip_root(source: dict[str, Any], rendered: Path, data: Path) -> Path:
-    """The folder that a manifest's paths are relative to: given by the user, or rendered."""
-    return data / source["root"] if "root" in source else rendered

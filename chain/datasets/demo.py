@@ -41,6 +41,7 @@ Rng = np.random.Generator
 # Difficulty. Each constant makes retrieval harder as it grows.
 SCENE_SWAP = 0.02  # probability that a shot is set in a scene drawn from all kinds
 SUBJECT_SWAP = 0.02  # probability that a plain subject is drawn from all plain ones
+SUBJECT_HUE_SPREAD = 0.08  # standard deviation of a subject's hue about its kind's, in turns
 HUE_SPREAD = 0.02  # standard deviation of the palette's hue, in turns of the colour wheel
 RECUT = 0.10  # probability that a one-shot clip is cut to a second view of its scene
 CLUTTER = 1  # most distractor objects in a shot
@@ -482,8 +483,9 @@ class Sprite:
 
 
 def _sprite(subject: str, size: float, track: Array, rng: Rng) -> Sprite:
-    value = rng.choice((0.25, 0.95))  # dark or bright, to stand out from mid-tone scenes
-    hue, saturation = rng.random(), rng.uniform(0.2, 0.9)
+    value = rng.choice((0.25, 0.95), p=(0.2, 0.8))  # dark or bright, unlike the mid-tone scenes
+    kind = list(SUBJECTS).index(subject) / len(SUBJECTS)
+    hue, saturation = kind + rng.normal(0, SUBJECT_HUE_SPREAD), rng.uniform(0.4, 0.9)
     rim = _rgb(hue + rng.normal(0, 0.1), saturation, 1.1 - value)
     return Sprite(SUBJECTS[subject], size, _rgb(hue, saturation, value), rim, track)
 

@@ -118,9 +118,10 @@ def resize(images: Tensor, size: int) -> Tensor:
     """Images (n, 3, H, W) -> (n, 3, size, size), bilinear with antialiasing."""
     if images.shape[-1] == size:
         return images
-    return F.interpolate(
+    resized: Tensor = F.interpolate(
         images, size=(size, size), mode="bilinear", antialias=True, align_corners=False
     )
+    return resized
 
 
 def _saturate(factor: Tensor) -> Tensor:
@@ -134,8 +135,9 @@ def _rotate_hue(angle: Tensor) -> Tensor:
     axis = torch.full((3,), 3**-0.5)
     cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3)).T
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    along: Tensor = (1 - cosine) * torch.outer(axis, axis)
-    return cosine * torch.eye(3) + sine * cross + along
+    along = (1 - cosine) * torch.outer(axis, axis)
+    rotation: Tensor = cosine * torch.eye(3) + sine * cross + along
+    return rotation
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

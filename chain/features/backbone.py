@@ -91,7 +91,7 @@ def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many types here, all of them "not a state dict"
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(f"{path}: not a state-dict file of tensors: {reason}") from None
     else:
         try:

@@ -119,4 +119,5 @@ def extract(
     progress.close()
     for array in arrays.values():
         array.flush()
+    marker.unlink(missing_ok=True)
     return dict(arrays)

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chain.codes import Codes, unpack
+from chain.datasets.manifest import label_matrix
 from chain.figures.gallery import QueryRow, Retrieved
 from chain.figures.tsne import first_categories, tsne_embedding
 from chain.retrieval.hamming import nearest
@@ -27,16 +28,16 @@ def choose_queries(
 def gallery_rows(
     index: pd.DataFrame,
     frames: NDArray[np.uint8],
-    labels: NDArray[np.bool_],
     codes: Mapping[str, Codes],
     chosen: list[int],
     database: NDArray[np.int64],
 ) -> list[QueryRow]:
     """The top 5 of each method for the `chosen` clips, without the query itself.
 
-    `frames` are the packed frames (N, D, S, S, 3), of which the middle one stands for a clip;
-    `labels` (N, C) and the codes follow `index`.
+    `frames` are the packed frames (N, D, S, S, 3), of which the middle one stands for a clip; the
+    codes follow `index`.
     """
+    labels, _ = label_matrix(index["labels"])
     names, middle = index["labels"].to_numpy(), frames.shape[1] // 2
     rows = []
     for clip in chosen:

@@ -76,7 +76,7 @@ class Method(nn.Module, ABC):
         """Clean frame features (B, T, F) -> real codes (B, b) whose signs are the hash code."""
 
 
-def test_frames(store: FeatureStore, frames: int) -> NDArray[np.int64]:
+def encoded_frames(store: FeatureStore, frames: int) -> NDArray[np.int64]:
     """(T,) the stored frames that are encoded; InputError if fewer than T are stored."""
     if frames > store.dense:
         raise InputError(

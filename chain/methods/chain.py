@@ -32,7 +32,7 @@ from chain.features.store import FeatureStore, gather
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, test_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
 from chain.models.affinity_propagation import (
     affinity_propagation,
     frame_similarity,
@@ -98,7 +98,7 @@ class Chain(Method):
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
         """Both views (2B, T, F), first views first, and a shuffle (2B, T) for the order task."""
-        test_frames(store, self.frames)
+        encoded_frames(store, self.frames)
         bank, row_of = store.bank(self.config.spatial)
         batch, views = len(rows), bank.shape[1]
         first = random.integers(0, views, batch)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from chain.features.store import FeatureStore, gather
 from chain.losses.debiased import debiased_contrastive
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, test_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
@@ -80,7 +80,7 @@ class ConMH(Method):
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
         """Clean frames (B, T, F) and one random permutation (B, T) a clip."""
-        frames = np.broadcast_to(test_frames(store, self.frames), (len(rows), self.frames))
+        frames = np.broadcast_to(encoded_frames(store, self.frames), (len(rows), self.frames))
         bank, row_of = store.bank("none")
         features = gather(bank, row_of[rows], np.zeros_like(rows), frames)
         permutation = random.random((len(rows), self.frames)).argsort(axis=1)

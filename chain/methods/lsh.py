@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from chain.features.store import FeatureStore
-from chain.methods.base import Method, MethodConfig, test_frames
+from chain.methods.base import Method, MethodConfig, encoded_frames
 
 
 class LSHConfig(MethodConfig):
@@ -28,7 +28,7 @@ class LSH(Method):
         self.register_buffer("planes", torch.randn(feature_width, bits))
 
     def fit(self, store: FeatureStore) -> None:
-        frames = test_frames(store, self.frames)
+        frames = encoded_frames(store, self.frames)
         total = torch.zeros(store.width, dtype=torch.float64)
         for row in store.train:
             total += torch.from_numpy(store.clean[row][frames]).double().mean(dim=0)

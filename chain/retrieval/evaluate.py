@@ -49,6 +49,20 @@ class Evaluation:
         """How many queries have no relevant item besides themselves."""
         return int((~self.answerable).sum())
 
+    def tables(self, query_ids: NDArray[np.str_]) -> dict[str, pd.DataFrame]:
+        """What is kept of it: `map` (k, map_strict, map_ssvh), `queries`, `by_rank`, `by_radius`.
+
+        `queries` holds the strict AP of the answerable queries (id, ap<K>, ...).
+        """
+        scores = {"k": list(self.map_strict), "map_strict": self.map_strict.values()}
+        precisions = {f"ap{k}": ap[self.answerable] for k, ap in self.ap_strict.items()}
+        return {
+            "map": pd.DataFrame(scores | {"map_ssvh": self.map_ssvh.values()}),
+            "queries": pd.DataFrame({"id": query_ids[self.answerable], **precisions}),
+            "by_rank": self.by_rank,
+            "by_radius": self.by_radius,
+        }
+
 
 def evaluate(
     queries: Codes,

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from chain.features.store import FeatureStore
-from chain.methods.base import Method, test_frames
+from chain.methods.base import Method, encoded_frames
 
 
 @torch.inference_mode()
@@ -15,7 +15,7 @@ def encode_store(
 ) -> NDArray[np.float32]:
     """(N, b) codes before the sign, in the order of the store's index."""
     model.to(device).eval()
-    frames = test_frames(store, model.frames)
+    frames = encoded_frames(store, model.frames)
     parts = []
     for start in tqdm(range(0, len(store.clean), batch), unit="batch", desc="encode"):
         features = torch.from_numpy(store.clean[start : start + batch][:, frames]).float()

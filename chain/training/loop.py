@@ -87,7 +87,9 @@ def train(
             progress.update()
         means = {name: float(value) / steps for name, value in sums.items()}
         if not np.isfinite(means["loss"]):
-            raise InputError(f"the loss is no longer a number in epoch {epoch}; lower training.lr")
+            raise InputError(
+                f"the loss is no longer a number in epoch {epoch + 1}; lower training.lr"
+            )
         history.append({"epoch": epoch + 1, "lr": rate, **means})
         progress.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
         if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:

@@ -1,10 +1,9 @@
 """Reading frames out of video files; the only module that knows the decoder (PyAV)."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import av
 import numpy as np
@@ -24,8 +23,6 @@ SCALING = (
     | Interpolation.FULL_CHR_H_INP
 )
 USUAL_RATE = 25.0  # frames per second, for times where a file states neither times nor a rate
-
-T = TypeVar("T")
 
 
 class VideoError(InputError):
@@ -72,26 +69,16 @@ def read_clip(path: Path, frames: int, size: int) -> Clip:
     )
 
 
-def read_frames(path: Path, indices: Sequence[int]) -> NDArray[np.uint8]:
-    """The frames at `indices` (T,), counted as they decode, at full size: (T, H, W, 3) RGB.
-
-    Raises VideoError as `read_clip` does, and if an index is out of range.
-    """
-    kept, times = _take(path, indices, _pixels)
-    missing = sorted(set(indices) - set(kept))
-    if missing:
-        raise VideoError(f"no frame {missing[0]}: {len(times)} decode")
-    return np.stack([kept[index] for index in indices])
-
-
 def midpoints(count: int, segments: int) -> list[int]:
     """The middle index of each of `segments` equal parts of range(count), repeated if too few."""
     return [(2 * segment + 1) * count // (2 * segments) for segment in range(segments)]
 
 
 def _take(
-    path: Path, indices: Collection[int], convert: Callable[[av.VideoFrame], T]
-) -> tuple[dict[int, T], list[float]]:
+    path: Path,
+    indices: Collection[int],
+    convert: Callable[[av.VideoFrame], NDArray[np.uint8]],
+) -> tuple[dict[int, NDArray[np.uint8]], list[float]]:
     """The converted frames at `indices`, and the times in seconds of all frames that decode."""
     wanted = set(indices)
     kept, times = {}, []
@@ -162,10 +149,7 @@ def _to_square(size: int) -> Callable[[av.VideoFrame], NDArray[np.uint8]]:
             frame, width, height, format="rgb24", interpolation=SCALING, threads=1
         )
         left, top = (width - size) // 2, (height - size) // 2
-        return _pixels(scaled)[top : top + size, left : left + size]
+        pixels = scaled.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+        return pixels[top : top + size, left : left + size]
 
     return convert
-
-
-def _pixels(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)

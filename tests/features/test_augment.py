@@ -7,7 +7,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from chain.features.augment import AugmentConfig, Augmentation, apply, draw, resize, to_images
+from chain.features.augment import Augmentation, AugmentConfig, apply, draw, resize, to_images
 
 NOTHING = AugmentConfig(
     crop_scale=1.0,
@@ -214,7 +214,7 @@ def test_chances_are_kept() -> None:
     drawn = draw(2000, EVERYTHING, generator())
     blurred = drawn.sigma[drawn.sigma > 0]
     assert 0.45 < len(blurred) / 2000 < 0.55
-    assert 0.1 <= blurred.min() and blurred.max() <= 2.0
+    assert blurred.min() >= 0.1 and blurred.max() <= 2.0
 
 
 def test_draw_depends_on_its_generator_alone() -> None:

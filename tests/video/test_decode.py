@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 
 from chain.video import decode
-from chain.video.decode import VideoError, midpoints, read_clip, read_frames
+from chain.video.decode import VideoError, midpoints, read_clip
 
 LEVELS = list(range(20, 220, 5))  # 40 frames, far enough apart to survive compression
 
@@ -173,8 +173,13 @@ def test_only_the_kept_frames_are_converted(
     tmp_path: Path, moving_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converted = []
-    plain = decode._pixels
-    monkeypatch.setattr(decode, "_pixels", lambda frame: converted.append(frame) or plain(frame))
+    plain = decode._to_square
+
+    def counting(size: int) -> Callable[[av.VideoFrame], np.ndarray]:
+        convert = plain(size)
+        return lambda frame: converted.append(frame) or convert(frame)
+
+    monkeypatch.setattr(decode, "_to_square", counting)
     read_clip(moving_clip(tmp_path / "clip.avi"), 6, 32)
     assert len(converted) == 6
 
@@ -232,18 +237,8 @@ def test_channel_order(tmp_path: Path, write_clip: Callable[..., Path]) -> None:
     frames = np.empty((3, 32, 32, 3), np.uint8)
     frames[:] = [200, 100, 30]
     path = write_clip(tmp_path / "clip.avi", frames)
-    for images in (read_clip(path, 2, 16).images, read_frames(path, [0])):
-        np.testing.assert_allclose(images.mean(axis=(0, 1, 2)), [200, 100, 30], atol=6)
-
-
-def test_read_frames(tmp_path: Path, grey_clip: Callable[..., Path]) -> None:
-    path = grey_clip(tmp_path / "clip.mp4", LEVELS, codec="libx264")
-    images = read_frames(path, [39, 0, 5, 5])
-    assert images.shape == (4, 32, 48, 3) and images.dtype == np.uint8
-    assert levels_of(images) == [39, 0, 5, 5]
-    for index in (40, -1):
-        with pytest.raises(VideoError, match=rf"^no frame {index}: 40 decode$"):
-            read_frames(path, [0, index])
+    images = read_clip(path, 2, 16).images
+    np.testing.assert_allclose(images.mean(axis=(0, 1, 2)), [200, 100, 30], atol=6)
 
 
 @pytest.mark.parametrize("name", ["c:lip.avi", "http:clip.avi", "%03d.avi", "a b'\".avi", "-.avi"])

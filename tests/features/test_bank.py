@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from chain.features import bank
+from chain.features.augment import Augmentation, AugmentConfig, apply, resize, to_images
+from chain.features.backbone import Backbone, BackboneConfig
+from chain.features.bank import BankConfig, FeatureExtractor, extract, view_augmentations
+
+AUGMENT = AugmentConfig(
+    crop_scale=0.4,
+    flip=0.5,
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.4,
+    hue=0.1,
+    grey=0.1,
+    blur=0.3,
+)
+BANK = BankConfig(views=2, seed=3, spatial=["consistent", "per_frame", "none"])
+TRAIN = np.array([1, 4, 5, 8])
+FRAMES = np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8, 3), dtype=np.uint8)
+
+
+class KilledError(Exception):
+    pass
+
+
+class Means:
+    """Stands in for the extractor: mean colours, and an end after a number of calls."""
+
+    def __init__(self, calls: float = np.inf) -> None:
+        self.left = calls
+
+    def __call__(
+        self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
+    ) -> NDArray[np.float16]:
+        self.left -= 1
+        if self.left < 0:
+            raise KilledError
+        images = to_images(frames)
+        if augmentation is not None:
+            images = apply(images, augmentation, 8)
+        return images.mean(dim=(2, 3)).numpy().astype(np.float16)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.npy"))}
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> dict[str, bytes]:
+    """The files of a run that nothing interrupted."""
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    extract(Means(), FRAMES, TRAIN, BANK, AUGMENT, folder)
+    return written(folder)
+
+
+def test_arrays_hold_each_view_of_each_clip(tmp_path: Path) -> None:
+    arrays = extract(Means(), FRAMES, TRAIN, BANK, AUGMENT, tmp_path)
+    assert set(arrays) == {"clean", "bank_consistent", "bank_per_frame"}
+    assert arrays["clean"].shape == (9, 3, 3) and arrays["clean"].dtype == np.float16
+    assert arrays["bank_consistent"].shape == (4, 2, 3, 3)
+    one = Means()
+    for clip in range(9):
+        assert (arrays["clean"][clip] == one(FRAMES[clip])).all()
+    for kind in ("consistent", "per_frame"):
+        for row, clip in enumerate(TRAIN):
+            drawn = view_augmentations(clip, 2, 3, kind, AUGMENT, seed=3)
+            for view in range(2):
+                rows = slice(3 * view, 3 * view + 3)
+                own = Augmentation(drawn.crop[rows], drawn.colour[rows], drawn.sigma[rows])
+                expected = one(FRAMES[clip], own)
+                np.testing.assert_allclose(arrays[f"bank_{kind}"][row, view], expected, atol=1e-3)
+    for name, array in arrays.items():
+        assert (np.load(tmp_path / f"{name}.npy") == array).all()
+
+
+@pytest.mark.parametrize("calls", [0, 2, 6, 9, 17])
+def test_a_killed_run_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes], calls: int
+) -> None:
+    monkeypatch.setattr(bank, "CLIPS_BETWEEN_CHECKPOINTS", 2)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with pytest.raises(KilledError):
+        extract(Means(calls), FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    again = Means(1000)
+    extract(again, FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    assert written(scratch) == whole
+    all_calls = 1 + 9 + 4 * 2  # the width; each clip clean; its two banks
+    if calls > 6:  # far enough for a checkpoint: not all was done again
+        assert 1000 - again.left < all_calls
+
+
+def test_an_array_cut_short_by_a_kill_is_made_again(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "clean.npy").write_bytes(b"\x93NUMPY")
+    extract(Means(), FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    assert written(scratch) == whole
+
+
+def test_without_kinds_of_draw_there_is_no_bank(tmp_path: Path) -> None:
+    only_clean = BankConfig(views=2, seed=0, spatial=["none"])
+    assert set(extract(Means(), FRAMES, TRAIN, only_clean, AUGMENT, tmp_path)) == {"clean"}
+
+
+def test_draws_depend_on_clip_and_seed_alone() -> None:
+    def crops(clip: int, seed: int = 0) -> torch.Tensor:
+        return view_augmentations(clip, 2, 4, "consistent", AUGMENT, seed).crop
+
+    first = crops(5)
+    crops(6)
+    torch.manual_seed(9)
+    assert torch.equal(crops(5), first)
+    assert not torch.equal(crops(6), first) and not torch.equal(crops(5, seed=6), first)
+
+
+def test_consistent_views_share_one_draw_and_per_frame_ones_do_not() -> None:
+    consistent = view_augmentations(0, 2, 4, "consistent", AUGMENT, 0).crop
+    apart = view_augmentations(0, 2, 4, "per_frame", AUGMENT, 0).crop
+    assert len(consistent) == len(apart) == 8
+    assert (consistent[:4] == consistent[0]).all() and (consistent[4:] == consistent[4]).all()
+    assert len(consistent.unique(dim=0)) == 2 and len(apart.unique(dim=0)) == 8
+
+
+def test_a_clip_has_the_same_views_whichever_others_are_for_training(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    extract(Means(), FRAMES, TRAIN[[2]], BANK, AUGMENT, tmp_path)
+    alone = np.load(tmp_path / "bank_consistent.npy")
+    assert (alone[0] == np.load(tmp_path / "whole" / "bank_consistent.npy")[2]).all()
+
+
+def test_extractor_resizes_or_augments_then_runs_the_backbone() -> None:
+    torch.manual_seed(0)
+    config = BackboneConfig(
+        name="mobilenet_v3_small", weights="pretrain", size=32, mean=[0.5] * 3, std=[0.25] * 3
+    )
+    backbone = Backbone(config).eval()
+    extractor = FeatureExtractor(backbone, 32, torch.device("cpu"))
+    frames = np.random.default_rng(1).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
+    frames.setflags(write=False)  # as a memory map is
+    images = to_images(frames)
+    drawn = view_augmentations(0, 1, 2, "per_frame", AUGMENT, 0)
+    with torch.inference_mode():
+        clean, augmented = backbone(resize(images, 32)), backbone(apply(images, drawn, 32))
+    got = extractor(frames)
+    assert got.shape == (2, 1024) and got.dtype == np.float16
+    np.testing.assert_array_equal(got, clean.numpy().astype(np.float16))
+    np.testing.assert_array_equal(extractor(frames, drawn), augmented.numpy().astype(np.float16))

@@ -1,0 +1,266 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.cluster import AffinityPropagation
+from torch import Tensor
+
+from chain.errors import InputError
+from chain.features.store import FeatureStore
+from chain.losses.debiased import debiased_contrastive
+from chain.losses.frame_order import frame_order
+from chain.losses.scene import scene_contrast
+from chain.methods.chain import Chain, ChainConfig
+from chain.models.hash_layer import sign
+from chain.params import merge, parse
+
+FRAMES, WIDTH, BITS = 5, 12, 16
+PARAMETERS = {
+    "frames": FRAMES,
+    "encoder": {"kind": "transformer", "width": 16, "depth": 2, "heads": 2, "dropout": 0.0},
+    "sampling": "segment",
+    "spatial": "consistent",
+    "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25},
+    "temperature": 0.5,
+    "tau_plus": 0.1,
+    "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
+    "training": {
+        "epochs": 1,
+        "batch": 4,
+        "optimiser": "adam",
+        "lr": 0.01,
+        "weight_decay": 0.0,
+        "schedule": "step",
+        "floor": 0.0,
+        "precision": "fp32",
+    },
+}
+
+
+def build(seed: int = 0, **changes: object) -> Chain:
+    torch.manual_seed(seed)
+    config = parse(ChainConfig, merge(PARAMETERS, changes), "methods.chain")
+    return Chain(config, WIDTH, BITS)
+
+
+@pytest.fixture(scope="module")
+def store() -> FeatureStore:
+    """Nine clips of eleven frames; each feature tells its clip, view and frame."""
+    random = np.random.default_rng(0)
+    train = np.array([1, 2, 4, 5, 7, 8])
+    clean = random.normal(size=(9, 11, WIDTH)).astype(np.float16)
+    clean[:, :, 0] = np.arange(9)[:, None]
+    clean[:, :, 2] = np.arange(11)
+    banks = {}
+    for kind, views in (("consistent", 3), ("per_frame", 1)):
+        bank = random.normal(size=(6, views, 11, WIDTH)).astype(np.float16)
+        bank[..., 0] = train[:, None, None]
+        bank[..., 1] = np.arange(views)[:, None]
+        bank[..., 2] = np.arange(11)
+        banks[kind] = bank
+    return FeatureStore(pd.DataFrame({"id": range(9)}), clean, train, banks)
+
+
+def drawn(model: Chain, store: FeatureStore, seed: int = 0) -> tuple[Tensor, ...]:
+    return model.draw(store, np.array([0, 2, 3, 5]), np.random.default_rng(seed))
+
+
+def test_draw_gives_two_views_of_each_clip(store: FeatureStore) -> None:
+    model = build()
+    pairs = set()
+    for seed in range(30):
+        features, shuffle = drawn(model, store, seed)
+        assert features.shape == (8, FRAMES, WIDTH) and features.dtype == torch.float32
+        clip, view, frame = features[:, :, :3].long().unbind(dim=2)
+        assert (clip == torch.tensor([1, 4, 5, 8] * 2)[:, None]).all()
+        assert (view == view[:, :1]).all()
+        assert (view[:4, 0] != view[4:, 0]).all()  # never the same view twice
+        pairs |= set(zip(view[:4, 0].tolist(), view[4:, 0].tolist(), strict=True))
+        edges = torch.arange(FRAMES + 1) * 11 // FRAMES
+        assert ((edges[:-1] <= frame) & (frame < edges[1:])).all()
+        assert torch.equal(shuffle.sort(dim=1).values, torch.arange(FRAMES).expand(8, -1))
+    assert len(pairs) == 6
+    assert len({tuple(row) for row in shuffle.tolist()}) > 1
+
+
+@pytest.mark.parametrize(("spatial", "views"), [("per_frame", 1), ("none", 1), ("consistent", 3)])
+def test_draw_from_each_kind_of_bank(store: FeatureStore, spatial: str, views: int) -> None:
+    features, _ = drawn(build(spatial=spatial), store)
+    assert features[:, 0, 0].tolist() == [1, 4, 5, 8] * 2
+    if spatial == "none":
+        for row in range(8):
+            clip, frames = int(features[row, 0, 0]), features[row, :, 2].long().numpy()
+            assert (features[row].numpy() == store.clean[clip, frames].astype(np.float32)).all()
+    else:
+        assert store.banks[spatial].shape[1] == views
+
+
+def test_draw_follows_its_generator(store: FeatureStore) -> None:
+    model = build()
+    first, second, other = (drawn(model, store, seed) for seed in (3, 3, 4))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0], other[0]) and not torch.equal(first[1], other[1])
+
+
+def test_draw_with_too_few_frames_or_no_bank(store: FeatureStore) -> None:
+    with pytest.raises(InputError, match=r"frames is 12, but decode.frames keeps only 11"):
+        drawn(build(frames=12), store)
+    bare = FeatureStore(store.index, store.clean, store.train, {})
+    with pytest.raises(InputError, match="no 'consistent' bank"):
+        drawn(build(), bare)
+
+
+def test_loss_parts_are_the_three_tasks(store: FeatureStore) -> None:
+    model = build().eval()
+    features, shuffle = drawn(model, store)
+    parts = model.losses(features, shuffle)
+
+    hidden = model.encoder(features)
+    codes = sign(model.hash(hidden.mean(dim=1)))
+    contrastive = debiased_contrastive(codes[:4], codes[4:], 0.5, 0.1)
+    shuffled = torch.stack([clip[order] for clip, order in zip(features, shuffle, strict=True)])
+    order = frame_order(model.order_head(model.encoder(shuffled, ordered=False)), shuffle)
+    scene = scene_contrast(hidden, model.scenes(features), 0.2)
+    expected = {
+        "loss": contrastive + 0.5 * order + 0.25 * scene,
+        "contrastive": contrastive,
+        "order": order,
+        "scene": scene,
+    }
+    assert list(parts) == list(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(parts[name], value, msg=name)
+        assert value > 0
+
+
+def test_order_task_leaks_no_position(store: FeatureStore) -> None:
+    """Shuffled frames get the shuffled answers: nothing says where they stood."""
+    model = build().eval()
+    features, shuffle = drawn(model, store)
+    in_order = torch.arange(FRAMES).expand(8, -1)
+    expected = model.order_logits(features, in_order)
+    expected = torch.stack([clip[order] for clip, order in zip(expected, shuffle, strict=True)])
+    logits = model.order_logits(features, shuffle)
+    assert logits.shape == (8, FRAMES, FRAMES)
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
+
+    # Frames that look alike can not be told apart, whatever the network has learned.
+    alike = features[:, :1].expand(-1, FRAMES, -1)
+    logits = model.order_logits(alike, shuffle)
+    torch.testing.assert_close(logits, logits[:, :1].expand_as(logits), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "on", [("contrastive",), ("order",), ("scene",), ("contrastive", "scene"), ("order", "scene")]
+)
+def test_weight_of_zero_switches_a_task_off(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch, on: tuple[str, ...]
+) -> None:
+    tasks = ("contrastive", "order", "scene")
+    model = build(weights={name: float(name in on) for name in tasks})
+    batch = drawn(model, store)
+    calls = []
+    forward, scenes = model.encoder.forward, model.scenes
+    monkeypatch.setattr(
+        model.encoder, "forward", lambda *a, **k: calls.append(k) or forward(*a, **k)
+    )
+    monkeypatch.setattr(model, "scenes", lambda *a: calls.append("scenes") or scenes(*a))
+    parts = model.losses(*batch)
+    assert set(parts) == {"loss", *on}
+    torch.testing.assert_close(parts["loss"], sum(parts[name] for name in on))
+    assert ("scenes" in calls) == ("scene" in on)
+    assert ({"ordered": False} in calls) == ("order" in on)
+    assert ({} in calls) == ("contrastive" in on or "scene" in on)
+    parts["loss"].backward()
+    trained = {
+        "contrastive": model.hash.linear.weight,
+        "order": model.order_head.weight,
+    }
+    for name, weight in trained.items():
+        assert (weight.grad is not None) == (name in on)
+
+
+def test_weights_of_zero_throughout() -> None:
+    with pytest.raises(InputError, match=r"methods.chain.weights: all are 0"):
+        build(weights={"contrastive": 0.0, "order": 0.0, "scene": 0.0})
+
+
+def test_training_parameters_are_required() -> None:
+    with pytest.raises(InputError, match=r"methods.chain.training: missing"):
+        parse(
+            ChainConfig, {k: v for k, v in PARAMETERS.items() if k != "training"}, "methods.chain"
+        )
+
+
+@pytest.mark.parametrize("spatial", ["consistent", "per_frame", "none"])
+@pytest.mark.parametrize("sampling", ["segment", "random", "consecutive"])
+@pytest.mark.parametrize("kind", ["transformer", "lstm", "mc_mlp"])
+def test_every_variant_trains(store: FeatureStore, kind: str, sampling: str, spatial: str) -> None:
+    model = build(encoder={"kind": kind}, sampling=sampling, spatial=spatial)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for step in range(3):
+        loss = model.losses(*drawn(model, store, step))["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        optimiser.step()
+    assert all(not torch.equal(before[name], value) for name, value in model.named_parameters())
+
+
+def test_training_lowers_the_loss(store: FeatureStore) -> None:
+    model = build()
+    batch = drawn(model, store)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
+    losses = []
+    for _ in range(20):
+        loss = model.losses(*batch)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.1
+
+
+def test_same_seed_same_model(store: FeatureStore) -> None:
+    def trained(seed: int) -> dict[str, Tensor]:
+        model = build(seed)
+        model.losses(*drawn(model, store))["loss"].backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+    first, second, other = trained(0), trained(0), trained(1)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_scenes_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(5)
+    centres = random.normal(size=(3, 3, WIDTH))
+    place = np.repeat([0, 1, 2], [4, 5, 3])
+    frames = centres[:, place] + 0.05 * random.normal(size=(3, 12, WIDTH))
+    scenes = build(frames=12).scenes(torch.from_numpy(frames).float())
+    assert scenes.shape == (3, 12)
+    unit = frames / np.linalg.norm(frames, axis=2, keepdims=True)
+    for clip, got in zip(unit, scenes.numpy(), strict=True):
+        expected = AffinityPropagation(random_state=0).fit(clip).labels_
+        assert (expected == place).all()
+        assert (got[:, None] == got).tolist() == (expected[:, None] == expected).tolist()
+
+
+def test_a_larger_preference_makes_fewer_scenes() -> None:
+    frames = torch.randn(6, 20, WIDTH, generator=torch.Generator().manual_seed(0))
+    counts = [
+        build(frames=20, scene={"preference": preference}).scenes(frames).amax(dim=1).float().mean()
+        for preference in (0.5, 1.0, 3.0)
+    ]
+    assert counts[0] > counts[1] > counts[2]
+
+
+def test_encode_is_the_hash_of_the_mean_representation(store: FeatureStore) -> None:
+    model = build().eval()
+    features, _ = drawn(model, store)
+    codes = model.encode(features)
+    torch.testing.assert_close(codes, model.hash(model.encoder(features).mean(dim=1)))
+    assert codes.shape == (8, BITS)
+    torch.testing.assert_close(model.encode(features[2:3])[0], codes[2], atol=1e-5, rtol=1e-4)
