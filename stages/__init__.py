@@ -2,6 +2,7 @@
 
 import os
 
-# Threads that wait must not spin: on a shared machine they stall each other for seconds a step.
-# OpenMP reads this when torch is loaded, which the stages do after this package.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A waiting thread spins for some microseconds and then sleeps. OpenMP's default spins for
+# milliseconds, and on a machine shared with others a training step then takes a second, not a
+# twentieth of one. Read when torch is loaded, which comes after this package.
+os.environ.setdefault("GOMP_SPINCOUNT", "30000")
