@@ -39,7 +39,7 @@ def test_every_shipped_data_set_is_sound() -> None:
         ({"methods": {"chain": {"sampling": "all"}}}, "methods.chain.sampling", "segment"),
         ({"methods": {"chain": {"spatial": "per_frame"}}}, "methods.chain.spatial", "bank"),
         ({"methods": {"chain": {"temperature": 0.0}}}, "methods.chain.temperature", "greater"),
-        ({"methods": {"chain": {"training": {"lr": "fast"}}}}, "training.lr", "number"),
+        ({"methods": {"chain": {"training": {"optimiser": "sgd"}}}}, "training.optimiser", "adam"),
         ({"data": {"demo": {"backbone": {"name": "resnet5"}}}}, "backbone.name", "resnet50"),
         ({"data": {"demo": {"source": {"kind": "web"}}}}, "source.kind", "folder"),
         ({"data": {"demo": {"source": {"size": 30}}}}, "source.size", "multiple of 16"),
