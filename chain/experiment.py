@@ -11,9 +11,8 @@ from chain.features.augment import AugmentConfig
 from chain.features.backbone import BackboneConfig
 from chain.features.bank import BankConfig
 from chain.features.pretrain import PretrainConfig
-from chain.methods import method_class
-from chain.methods.base import MethodConfig
-from chain.params import Parameters, merge, parse
+from chain.methods import method_class, method_config
+from chain.params import Parameters, parse
 from chain.retrieval.config import EvaluationConfig
 from chain.runtime import RuntimeConfig
 from chain.video.pack import DecodeConfig
@@ -69,13 +68,6 @@ class Experiment(Parameters):
     evaluation: EvaluationConfig
     figures: FiguresConfig
     runtime: RuntimeConfig
-
-
-def method_config(
-    name: str, published: dict[str, Any], shared: dict[str, Any], own: dict[str, Any]
-) -> MethodConfig:
-    """A method's parameters: the published ones, overridden by a data set's shared and own ones."""
-    return parse(method_class(name).Config, merge(published, shared, own), f"methods.{name}")
 
 
 def check_experiment(tree: dict[str, Any]) -> Experiment:

@@ -3,10 +3,9 @@
 import torch
 
 from chain.codes import code_statistics, pack, save_codes
-from chain.experiment import method_config
 from chain.features.store import FeatureStore
 from chain.files import replacing, write_json
-from chain.methods import method_class
+from chain.methods import method_class, method_config
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 from chain.training.encode import encode_store

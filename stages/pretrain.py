@@ -1,5 +1,7 @@
 """The CNN's weights: learned on the training frames, downloaded, or read from a file."""
 
+from io import BytesIO
+
 import numpy as np
 import torch
 
@@ -36,7 +38,9 @@ def backbone_weights(dataset: str) -> str:
             )
         else:
             weights = load_weights(config)
-        torch.save(weights, temporary)
+        buffer = BytesIO()  # to a file, the bytes would depend on its temporary name
+        torch.save(weights, buffer)
+        temporary.write_bytes(buffer.getvalue())
     return f"pretrain: weights of {config.name} ({config.weights}) in {out}"
 
 

@@ -3,10 +3,9 @@
 import pandas as pd
 import torch
 
-from chain.experiment import method_config
 from chain.features.store import FeatureStore
 from chain.files import replacing, write_csv
-from chain.methods import method_class
+from chain.methods import method_class, method_config
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 from chain.scratch import scratch_folder

@@ -1,0 +1,118 @@
+"""Bad data in a user's folder: one line that names the culprit, and nothing half-written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sandbox import Project
+
+FOLDER = {
+    "dataset": "clips",
+    "datasets": ["clips"],
+    "data": {
+        "clips": {
+            "source": {"split_file": "splits.csv"},
+            "decode": {"frames": 4, "size": 32, "max_bad": 0.5},
+            "backbone": {"name": "mobilenet_v3_small", "weights": "pretrain", "size": 32},
+            "methods": {"all": {"frames": 4}, "chain": {"training": {"batch": 8, "epochs": 1}}},
+        }
+    },
+    "pretrain": {"steps": 1, "batch": 2, "size": 32},
+    "evaluation": {"topk": [5, 20]},
+}
+
+
+def stage(project: Project, name: str, *options: str, fails: bool = False) -> str:
+    return project.run(
+        "python", "-m", f"stages.{name}", "--dataset", "clips", *options, fails=fails
+    )
+
+
+def one_line(output: str) -> str:
+    *_, last = output.rstrip("\n").split("\n")
+    assert last.startswith("error: ")
+    assert "Traceback" not in output
+    return last
+
+
+@pytest.fixture
+def make(
+    tmp_path: Path, write_clip: Callable[..., Path]
+) -> Callable[[dict[str, str]], tuple[Project, Path]]:
+    """A project whose data/clips holds clips of random frames: {path: split}."""
+
+    def make(clips: dict[str, str], **changes: Any) -> tuple[Project, Path]:
+        project = Project(tmp_path, **(FOLDER | changes))
+        root = tmp_path / "data" / "clips"
+        root.mkdir(parents=True)
+        random = np.random.default_rng(0)
+        for path in clips:
+            write_clip(root / path, random.integers(0, 255, (6, 32, 32, 3), dtype=np.uint8))
+        table = pd.DataFrame({"path": list(clips), "split": list(clips.values())})
+        table.to_csv(root / "splits.csv", index=False)
+        return project, root
+
+    return make
+
+
+SOUND = {
+    f"{category}/{split}{number}.avi": split
+    for category in ("wave", "jump")
+    for split, count in (("train", 3), ("database", 3), ("query", 1))
+    for number in range(count)
+}
+
+
+def test_empty_folder(make: Callable[..., tuple[Project, Path]]) -> None:
+    project, _ = make({})
+    assert "data/clips" in one_line(stage(project, "prepare", fails=True))
+    assert not (project.folder / "artifacts" / "clips").exists()
+
+
+def test_one_category(make: Callable[..., tuple[Project, Path]]) -> None:
+    clips = {path: split for path, split in SOUND.items() if path.startswith("wave")}
+    project, _ = make(clips)
+    assert "wave" in one_line(stage(project, "prepare", fails=True))
+
+
+def test_query_category_absent_from_the_database(
+    make: Callable[..., tuple[Project, Path]],
+) -> None:
+    project, _ = make(SOUND | {"kick/query0.avi": "query"})
+    assert "kick" in one_line(stage(project, "prepare", fails=True))
+
+
+def test_folder_of_broken_files(make: Callable[..., tuple[Project, Path]]) -> None:
+    project, root = make(SOUND)
+    for path in SOUND:
+        (root / path).write_bytes(b"not a video")
+    stage(project, "prepare")
+    message = one_line(stage(project, "decode", fails=True))
+    assert "no clip can be decoded" in message and ".avi" in message
+    assert not (project.folder / "artifacts" / "frames").exists()
+
+
+def test_some_broken_files_are_reported_and_fewer_clips_than_a_batch(
+    make: Callable[..., tuple[Project, Path]],
+) -> None:
+    project, root = make(SOUND)
+    (root / "wave/train0.avi").write_bytes(b"not a video")
+    stage(project, "prepare")
+    assert "wave/train0.avi" in stage(project, "decode")
+    report = pd.read_csv(project.folder / "artifacts/frames/clips/report.csv")
+    assert list(report["path"]) == ["wave/train0.avi"]
+    stage(project, "pretrain")
+    stage(project, "features")
+    cell = ("--method", "chain", "--bits", "16")
+    message = one_line(stage(project, "train", *cell, fails=True))
+    assert "training.batch is 8" in message and "5 clips" in message
+    assert not (project.folder / "artifacts/models/clips/chain_16").exists()
+
+    cell = ("--method", "lsh", "--bits", "16")
+    for name in ("train", "encode"):
+        stage(project, name, *cell)
+    message = one_line(stage(project, "evaluate", *cell, fails=True))
+    assert "K = 20" in message and "6" in message
