@@ -108,7 +108,7 @@ def test_some_broken_files_are_reported_and_fewer_clips_than_a_batch(
     stage(project, "features")
     cell = ("--method", "chain", "--bits", "16")
     message = one_line(stage(project, "train", *cell, fails=True))
-    assert "training.batch is 8" in message and "5 clips" in message
+    assert "training.batch is 8" in message and "5 training clips" in message
     assert not (project.folder / "artifacts/models/clips/chain_16").exists()
 
     cell = ("--method", "lsh", "--bits", "16")
