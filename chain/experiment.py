@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from chain.ablations import AblationsConfig
 from chain.datasets import source_config
 from chain.datasets.manifest import Roles
 from chain.errors import InputError
-from chain.features.augment import AugmentConfig
+from chain.features.augment import STRENGTHS, AugmentConfig
 from chain.features.backbone import BackboneConfig
 from chain.features.bank import BankConfig
 from chain.features.pretrain import PretrainConfig
@@ -66,6 +67,7 @@ class Experiment(Parameters):
     pretrain: PretrainConfig
     methods: dict[str, dict[str, Any]]
     evaluation: EvaluationConfig
+    ablations: AblationsConfig
     figures: FiguresConfig
     runtime: RuntimeConfig
 
@@ -76,25 +78,39 @@ def check_experiment(tree: dict[str, Any]) -> Experiment:
     _known("dataset", experiment.dataset, experiment.datasets, "not among datasets")
     method_class(experiment.method)
     _known("method", experiment.method, experiment.grid.methods, "not among grid.methods")
+    _known("grid.methods", "chain", experiment.grid.methods, "has to be among them")
     topk = experiment.evaluation.topk
     if experiment.figures.k not in topk:
         raise InputError(f"params.yaml: figures.k: {experiment.figures.k} is not among {topk}")
     for name in experiment.datasets:
         _known("datasets", name, experiment.data, "not described under data")
-        data = experiment.data[name]
-        source_config(data.source, f"data.{name}.source")
+        source_config(experiment.data[name].source, f"data.{name}.source")
+        for kind in experiment.data[name].bank.spatial:
+            experiment.augment.scaled(STRENGTHS[kind])
         for method in experiment.grid.methods:
-            _check_method(experiment, name, data, method)
+            _check_method(experiment, name, method, {})
+    for name in experiment.ablations.datasets:
+        _known("ablations.datasets", name, experiment.datasets, "not among datasets")
+        for table in experiment.ablations.tables:
+            _known(
+                "ablations.tables", table, experiment.ablations.chain, "not under ablations.chain"
+            )
+            for changed in experiment.ablations.chain[table].root.values():
+                _check_method(experiment, name, "chain", changed)
+        for variants in experiment.ablations.chain_plus.values():
+            for changed in variants.root.values():
+                _check_method(experiment, name, "chain_plus", changed)
     return experiment
 
 
-def _check_method(experiment: Experiment, name: str, data: DataSet, method: str) -> None:
+def _check_method(experiment: Experiment, name: str, method: str, changed: dict[str, Any]) -> None:
     method_class(method)
+    data = experiment.data[name]
     _known("methods", method, experiment.methods, "has no parameters")
     for key in ("all", method):
         _known(f"data.{name}.methods", key, data.methods, "missing (an empty mapping will do)")
     config = method_config(
-        method, experiment.methods[method], data.methods["all"], data.methods[method]
+        method, experiment.methods[method], data.methods["all"], data.methods[method], changed
     )
     if config.frames > data.decode.frames:
         raise InputError(

@@ -88,6 +88,15 @@ def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested mappings by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        inside = isinstance(value, Mapping)
+        found |= leaves(value, f"{prefix}{key}.") if inside else {f"{prefix}{key}": value}
+    return found
+
+
 P = TypeVar("P", bound=BaseModel)
 
 

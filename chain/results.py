@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+CELL = ("dataset", "method", "bits")
+
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
     """One table of a cell's evaluation (`map`, `queries`, `by_rank`, `by_radius`), all its seeds.
@@ -15,7 +17,20 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return pd.read_csv(path).assign(dataset=dataset, method=method, bits=bits)
+    return read_table(path).assign(dataset=dataset, method=method, bits=bits)
+
+
+def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.DataFrame:
+    """`map` or `queries` of an ablation, by variant and seed; empty where it was not evaluated."""
+    path = artifacts / "ablations" / dataset / name / f"{table}.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    return read_table(path).assign(dataset=dataset)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of scores; ids and names of variants stay text (`001`, `NA`)."""
+    return pd.read_csv(path, dtype={"id": str, "variant": str}, keep_default_na=False)
 
 
 def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:
@@ -39,11 +54,14 @@ def read_grid(
     return pd.concat(tables, ignore_index=True)
 
 
-def over_seeds(table: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Means over seeds at each `x`; with several seeds also their sd (`sd_x` of `map_x`)."""
+def over_seeds(table: pd.DataFrame, x: str, keys: Sequence[str] = CELL) -> pd.DataFrame:
+    """Means over seeds at each of `keys` and `x`.
+
+    With several seeds also their standard deviation, `sd_<name>` of a column `map_<name>`.
+    """
     if table.empty:
         return table
-    groups = table.drop(columns="seed").groupby(["dataset", "method", "bits", x], sort=False)
+    groups = table.drop(columns="seed").groupby([*keys, x], sort=False)
     means = groups.mean()
     if table["seed"].nunique() > 1:
         spread = groups.std(ddof=1)

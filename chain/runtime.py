@@ -16,12 +16,14 @@ class RuntimeConfig(Parameters):
     device: str
     """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1`, ..."""
     threads: Annotated[int, Field(ge=1)]
-    """CPU threads of torch. Results are bit-reproducible for a given number."""
+    """CPU threads of the CNN. Results are bit-reproducible for a given number, here and below."""
+    training_threads: Annotated[int, Field(ge=1)]
+    """CPU threads of each training."""
     workers: Annotated[int, Field(ge=1)]
-    """Processes that render and decode clips."""
+    """Clips decoded, and trainings run, side by side."""
 
 
-def set_up(config: RuntimeConfig) -> torch.device:
+def set_up(config: RuntimeConfig, training: bool = False) -> torch.device:
     """Fix torch's threads and deterministic kernels; returns the device to compute on."""
     name = os.environ.get("CHAIN_DEVICE", config.device)
     if name == "auto":
@@ -31,7 +33,8 @@ def set_up(config: RuntimeConfig) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"runtime.device: {name!r}: {str(error).splitlines()[0]}") from None
-    threads = os.environ.get("CHAIN_THREADS", str(config.threads))
+    default = config.training_threads if training else config.threads
+    threads = os.environ.get("CHAIN_THREADS", str(default))
     if not threads.isdecimal() or int(threads) < 1:
         raise InputError(f"CHAIN_THREADS: expected a number above 0, not {threads!r}")
     torch.set_num_threads(int(threads))

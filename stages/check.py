@@ -8,6 +8,7 @@ from stages.common import ARTIFACTS, PARAMS, run
 
 def check() -> str:
     experiment = check_experiment(params.load(PARAMS))
+    (ARTIFACTS / "ablations").mkdir(parents=True, exist_ok=True)  # gathered even if there are none
     write_json(ARTIFACTS / "checked.json", {})  # same bytes always: only an error stops the rest
     return f"check: {PARAMS} is sound; data sets: {', '.join(experiment.datasets)}"
 

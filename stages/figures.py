@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from chain.codes import load_codes
+from chain.datasets.demo import ORDER_ONLY
 from chain.datasets.manifest import Roles, has_labels, read_index, select
 from chain.figures.bits import map_by_bits
+from chain.figures.category_gain import category_gain, category_gains
 from chain.figures.gallery import gallery
 from chain.figures.learning_curves import learning_curves
 from chain.figures.map_curves import map_curves
@@ -17,7 +19,8 @@ from chain.figures.style import save
 from chain.figures.tsne import tsne_panels
 from chain.files import replacing
 from chain.params import parse
-from chain.results import over_seeds, read_grid, read_history
+from chain.published import read_published
+from chain.results import over_seeds, read_cell, read_grid, read_history
 from stages.common import ARTIFACTS, parameters, run
 
 COMPARED = ("chain", "conmh")  # the two that the paper's figures 5 and 6 show
@@ -39,8 +42,20 @@ def figures(dataset: str, lengths: str) -> str:
         scores = over_seeds(read_grid(*cells, "map"), "k")
         if len(scores):
             save(map_curves(scores, "strict"), out / "map_strict.png")
-            save(map_curves(scores, "ssvh"), out / "map_ssvh.png")
+            save(map_curves(scores, "ssvh", read_published()), out / "map_ssvh.png")
             save(map_by_bits(scores, k=settings["k"]), out / "map_by_bits.png")
+            if len(methods) == len(COMPARED) and dataset in set(scores["dataset"]):
+                ours, theirs = (
+                    read_cell(ARTIFACTS, dataset, method, bits[-1], "queries") for method in methods
+                )
+                gains = category_gains(
+                    ours,
+                    theirs,
+                    dict(index[["id", "labels"]].to_numpy()),
+                    settings["k"],
+                    ORDER_ONLY,
+                )
+                save(category_gain(gains, settings["k"]), out / "category_gain.png")
             ranks = over_seeds(read_grid(*cells, "by_rank"), "rank")
             save(precision_recall(ranks), out / "precision_recall.png")
         if methods and has_labels(index):

@@ -1,15 +1,17 @@
-"""Train one method at one code length, once for each seed."""
+"""Train one method at one code length, once for each seed, the seeds side by side."""
+
+from pathlib import Path
 
 import pandas as pd
 import torch
 
-from chain.features.store import FeatureStore
 from chain.files import replacing, write_csv
-from chain.methods import method_class, method_config
+from chain.methods import method_config
 from chain.params import parse
-from chain.runtime import RuntimeConfig, set_up
+from chain.processes import side_by_side
+from chain.runtime import RuntimeConfig
 from chain.scratch import scratch_folder
-from chain.training.loop import build, train
+from chain.training import Run, train_run
 from stages.common import ARTIFACTS, parameters, run
 
 
@@ -23,27 +25,31 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
         "runtime",
     )
     config = method_config(method, published, shared, own)
-    device = set_up(parse(RuntimeConfig, runtime, "runtime"))
-    features = ARTIFACTS / "features" / dataset
-    store = FeatureStore.open(features)
-    cell = f"{method}_{bits}"
-    key = config.model_dump() | {"threads": torch.get_num_threads()}
-    inputs = sorted(features.glob("*.npy"))
-    histories = []
+    machine = parse(RuntimeConfig, runtime, "runtime")
+    features, cell = ARTIFACTS / "features" / dataset, f"{method}_{bits}"
+    seeds = range(seed, seed + repeats)
+    key = config.model_dump() | {"threads": machine.training_threads}
     with (
-        scratch_folder(f"train-{dataset}-{cell}", key, inputs) as scratch,
+        scratch_folder(f"train-{dataset}-{cell}", key, sorted(features.glob("*.npy"))) as scratch,
         replacing(ARTIFACTS / "models" / dataset / cell) as out,
     ):
         out.mkdir()
-        for number in range(seed, seed + repeats):
-            model = build(method_class(method), config, store, bits, number)
-            histories.append(train(model, store, number, device, scratch).assign(seed=number))
-            torch.save(model.cpu().state_dict(), out / f"seed_{number}.pt")
+        runs = [Run(method, config, features, bits, number) for number in seeds]
+        # One more than the workers: else a core waits while the last of three seeds is trained.
+        histories = side_by_side(
+            _train_seed, [(one, machine, scratch, out) for one in runs], machine.workers + 1
+        )
         history = pd.concat(histories)
         if len(history):
             write_csv(out / "history.csv", history)
     last = f", loss {history['loss'].iloc[-1]:.4f}" if len(history) else ""
     return f"train: {method} on {dataset} at {bits} bits, {repeats} seed(s){last}"
+
+
+def _train_seed(run: Run, machine: RuntimeConfig, scratch: Path, out: Path) -> pd.DataFrame:
+    model, history = train_run(run, machine, scratch)
+    torch.save(model.cpu().state_dict(), out / f"seed_{run.seed}.pt")
+    return history.assign(seed=run.seed)
 
 
 if __name__ == "__main__":

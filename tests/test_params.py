@@ -6,7 +6,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from chain.errors import InputError
-from chain.params import Parameters, Yaml12Loader, load, merge, parse, select
+from chain.params import Parameters, Yaml12Loader, leaves, load, merge, parse, select
 
 
 class Inner(Parameters):
@@ -135,6 +135,31 @@ def test_merge_shares_nothing_with_its_arguments() -> None:
     merged["a"]["b"].append(0)
     merged["c"]["d"].append(0)
     assert first == {"a": {"b": [1]}} and second == {"c": {"d": [2]}}
+
+
+def test_leaves_are_the_values_by_dotted_key() -> None:
+    tree = {"frames": 8, "encoder": {"size": {"width": 128}, "depth": 1}, "names": [{"a": 1}]}
+    assert list(leaves(tree).items()) == [
+        ("frames", 8),
+        ("encoder.size.width", 128),
+        ("encoder.depth", 1),
+        ("names", [{"a": 1}]),
+    ]
+    assert leaves({}) == leaves({"a": {"b": {}}}) == {}
+    assert leaves({"a": None, "b": {"c": 0}}) == {"a": None, "b.c": 0}
+
+
+def test_select_finds_every_leaf() -> None:
+    tree = {"a": {"b": {"c": 1}, "d": "x"}, "e": None}
+    found = leaves(tree)
+    assert select(tree, list(found)) == found
+
+
+def test_leaves_of_a_merge_are_those_of_both() -> None:
+    """As tables of ablations read them: the defaults, then what a variant changes."""
+    first = {"frames": 25, "encoder": {"width": 256, "depth": 12}}
+    second = {"encoder": {"depth": 1}, "weights": {"order": 0.0}}
+    assert leaves(merge(first, second)) == leaves(first) | leaves(second)
 
 
 def test_sound_parameters_are_parsed() -> None:

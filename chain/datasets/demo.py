@@ -464,6 +464,8 @@ CATEGORIES: tuple[Category, ...] = (
         Shot("foliage", "triangle", "zigzag"),
     ),
 )
+ORDER_ONLY = tuple(category.name for category in CATEGORIES if category.pair)
+"""The categories that differ from another one in temporal order only."""
 
 
 # --------------------------------------------------------------------------------------------------

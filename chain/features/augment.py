@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from chain.params import Parameters
+from chain.params import Parameters, parse
 
-Spatial = Literal["consistent", "per_frame", "none"]
+Spatial = Literal["consistent", "per_frame", "weak", "strong", "none"]
+"""`weak` and `strong` are `consistent` at other `STRENGTHS`; `none` is the clean frames."""
+STRENGTHS = {"none": 0.0, "weak": 0.5, "consistent": 1.0, "per_frame": 1.0, "strong": 1.5}
 Probability = Annotated[float, Field(ge=0, le=1)]
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601
 
@@ -36,6 +38,14 @@ class AugmentConfig(Parameters):
     grey: Probability
     blur: Probability
     """Chance of a Gaussian blur of .1 to 2 pixels."""
+
+    def scaled(self, strength: float) -> "AugmentConfig":
+        """Every range but the flip's `strength` times as wide; InputError if one gets too wide."""
+        if strength == 1:
+            return self
+        ranges = {name: strength * value for name, value in self.model_dump().items()}
+        ranges |= {"flip": self.flip, "crop_scale": 1 - strength * (1 - self.crop_scale)}
+        return parse(AugmentConfig, ranges, f"augment, {strength} times as strong")
 
 
 @dataclass(frozen=True)

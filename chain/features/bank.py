@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from chain.features.augment import (
+    STRENGTHS,
     Augmentation,
     AugmentConfig,
     Spatial,
@@ -37,7 +38,7 @@ class BankConfig(Parameters):
     """Augmented views of each training clip, V."""
     seed: Annotated[int, Field(ge=0)]
     spatial: list[Spatial]
-    """The kinds of draw, one bank each: `consistent`, `per_frame` (`none` needs no bank)."""
+    """The kinds of draw, one bank each (`none` needs no bank)."""
 
 
 class FeatureExtractor:
@@ -68,9 +69,10 @@ def view_augmentations(
     """The draws of all views of one clip, (views * frames) rows, whatever clips came before it."""
     entropy = np.random.SeedSequence([seed, clip]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(entropy >> 1))
-    if spatial == "consistent":
-        return draw(views, config, generator).repeat(frames)
-    return draw(views * frames, config, generator)
+    config = config.scaled(STRENGTHS[spatial])
+    if spatial == "per_frame":
+        return draw(views * frames, config, generator)
+    return draw(views, config, generator).repeat(frames)
 
 
 def extract(

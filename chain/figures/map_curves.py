@@ -1,25 +1,67 @@
 """mAP@K against K (figure 3 of arXiv 2310.18926)."""
 
+from itertools import product
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from chain.figures.panels import checked, curve_grid
-from chain.figures.style import house_style
+from chain.figures.panels import checked, curve_grid, legend_above, method_line
+from chain.figures.style import house_style, method_style, ordered
 
 
 @house_style()
-def map_curves(table: pd.DataFrame, protocol: str = "strict") -> Figure:
+def map_curves(
+    table: pd.DataFrame, protocol: str = "strict", published: pd.DataFrame | None = None
+) -> Figure:
     """Data sets by code lengths, mAP@K against K, a line for each method.
 
     `table` has columns dataset, method, bits, k and `map_<protocol>`, a fraction; the protocol is
-    "strict" or "ssvh". A column `sd_<protocol>` becomes a band, except where it is NaN. Raises
-    InputError on columns that are missing or not finite, and on repeated rows.
+    "strict" or "ssvh". A column `sd_<protocol>` becomes a band, except where it is NaN. With
+    "ssvh", rows of `published` (dataset, method, bits, k, map_ssvh) that belong to a panel become
+    thin dotted lines in it. Raises InputError on columns that are missing or not finite, and on
+    repeated rows.
     """
     value, spread = f"map_{protocol}", f"sd_{protocol}"
     table = checked(table, ["dataset", "method", "bits", "k"], [value])
-    return curve_grid(
+    figure = curve_grid(
         table.sort_values("k", kind="stable"),
         ("k", "K"),
         (value, f"mAP@K ({protocol})"),
         spread if spread in table.columns else None,
     )
+    if protocol == "ssvh" and published is not None and len(published):
+        _add_published(figure, table, published)
+    return figure
+
+
+def _add_published(figure: Figure, table: pd.DataFrame, published: pd.DataFrame) -> None:
+    """Draw in each panel of `curve_grid` what was published on it, and name it in the legend."""
+    checked(published, ["dataset", "method", "bits", "k"], ["map_ssvh"])
+    shown = []
+    cells = product(table["dataset"].unique(), sorted(table["bits"].unique()))
+    for panel, (dataset, bits) in zip(figure.axes, cells, strict=True):
+        part = published[(published["dataset"] == dataset) & (published["bits"] == bits)]
+        for method, line in part.sort_values("k").groupby("method"):
+            panel.plot(line["k"], line["map_ssvh"], **_published_line(str(method)))
+            shown.append(str(method))
+        panel.autoscale(axis="y")  # `curve_grid` has fixed the scale to its own lines
+        panel.set_ylim(bottom=0)
+    if shown:
+        looks = [method_line(method) for method in ordered(table["method"])]
+        looks += [_published_line(method) for method in ordered(shown)]
+        figure.legends[0].remove()
+        legend_above(figure, [Line2D([], [], **look) for look in looks])
+
+
+def _published_line(method: str) -> dict[str, Any]:
+    style = method_style(method)
+    return {
+        "label": f"{style.label}, published",
+        "color": style.colour,
+        "linestyle": ":",
+        "linewidth": 1.0,
+        "alpha": 0.6,
+        "zorder": 2,
+    }

@@ -60,7 +60,7 @@ def markdown_table(table: pd.DataFrame, protocol: str = "strict") -> str:
 
 
 def wide_curve(table: pd.DataFrame, dataset: str, bits: int, x: str, y: str) -> pd.DataFrame:
-    """One data set and code length: column `x`, then `y` in one column a method, by printed name.
+    """One data set and code length: column `x`, then `y` in one column a method.
 
     `table` has columns dataset, method, bits, `x` and `y`. The rows are all `x` within the range
     that every method covers; a method that lacks one of them is interpolated linearly, and one that
@@ -83,7 +83,7 @@ def wide_curve(table: pd.DataFrame, dataset: str, bits: int, x: str, y: str) -> 
     if not len(grid):
         raise InputError(f"table: no {x} that all methods cover on {dataset} at {bits} bits")
     columns = {
-        method_style(method).label: np.interp(grid, curve.index.to_numpy(), curve.to_numpy())
+        method: np.interp(grid, curve.index.to_numpy(), curve.to_numpy())
         for method, curve in curves.items()
     }
     return pd.DataFrame({x: grid, **columns})

@@ -15,31 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def scene_prototypes(frames: Tensor, scenes: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit prototypes of each video's scenes: normalised means of normalised frames.
-
-    Args:
-        frames: (B, T, D) frame representations, of any length.
-        scenes: (B, T) int64 scene of each frame in [0, T), gaps allowed; -1 = no scene.
-
-    Returns:
-        prototypes (B, S, D) with S = T, the most scenes that T frames can have, 0 where there is no
-        such scene; and which of them exist, (B, S) bool.
-
-    Raises:
-        ValueError: the shapes do not agree.
-    """
-    members = _members(frames, scenes)
-    sums = members.mT.to(frames.dtype) @ F.normalize(frames, dim=2)  # (B, S, D)
-    return F.normalize(sums, dim=2), members.any(dim=1)
-
-
 def scene_contrast(frames: Tensor, scenes: Tensor, temperature: float) -> Tensor:
     """Cross entropy of each frame's scene, by cosine / temperature to its video's prototypes.
 
     Args:
         frames: (B, T, D) frame representations, of any length.
-        scenes: (B, T) int64 scene of each frame in [0, T); -1 = no scene, the frame is left out.
+        scenes: (B, T) int64 scene of each frame, from 0, gaps allowed; -1 = no scene, left out.
         temperature: above 0.
 
     Returns:
@@ -70,10 +51,11 @@ def scene_contrast(frames: Tensor, scenes: Tensor, temperature: float) -> Tensor
 
 
 def _members(frames: Tensor, scenes: Tensor) -> Tensor:
-    """Which frame belongs to which scene, (B, T, S) bool with S = T."""
+    """Which frame belongs to which scene, (B, T, S) bool."""
     if frames.ndim != 3 or frames.shape[:2] != scenes.shape:
         raise ValueError(
             f"frames must be (B, T, D) and scenes (B, T), "
             f"not {tuple(frames.shape)}, {tuple(scenes.shape)}"
         )
-    return scenes[:, :, None] == torch.arange(scenes.shape[1], device=scenes.device)
+    count = int(scenes.max().clamp(min=0)) + 1
+    return scenes[:, :, None] == torch.arange(count, device=scenes.device)

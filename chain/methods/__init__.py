@@ -1,15 +1,30 @@
 """The methods that the pipeline compares, by the name that `params.yaml` gives them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from chain.errors import InputError
 from chain.methods.base import Method, MethodConfig
+from chain.methods.bth import BTH
 from chain.methods.chain import Chain
+from chain.methods.chain_plus import ChainPlus
 from chain.methods.conmh import ConMH
 from chain.methods.lsh import LSH
+from chain.methods.mcmsh import MCMSH
+from chain.methods.pca_itq import PCAITQ
+from chain.methods.wsch import WSCH
 from chain.params import merge, parse
 
-METHODS: dict[str, type[Method]] = {"chain": Chain, "conmh": ConMH, "lsh": LSH}
+METHODS: dict[str, type[Method]] = {
+    "lsh": LSH,
+    "pca_itq": PCAITQ,
+    "bth": BTH,
+    "mcmsh": MCMSH,
+    "conmh": ConMH,
+    "wsch": WSCH,
+    "chain": Chain,
+    "chain_plus": ChainPlus,
+}
 
 
 def method_class(name: str) -> type[Method]:
@@ -19,8 +34,6 @@ def method_class(name: str) -> type[Method]:
     return METHODS[name]
 
 
-def method_config(
-    name: str, published: dict[str, Any], shared: dict[str, Any], own: dict[str, Any]
-) -> MethodConfig:
-    """A method's parameters: the published ones, overridden by a data set's shared and own ones."""
-    return parse(method_class(name).Config, merge(published, shared, own), f"methods.{name}")
+def method_config(name: str, *trees: Mapping[str, Any]) -> MethodConfig:
+    """A method's parameters: each of `trees` overrides the ones before it."""
+    return parse(method_class(name).Config, merge(*trees), f"methods.{name}")

@@ -46,8 +46,9 @@ class Method(nn.Module, ABC):
     """A way from frame features to codes of `bits` bits.
 
     Construction is seeded by the caller (`torch.manual_seed`). `fit` sees the training features
-    once before any step; then `draw` makes a batch on the CPU and `losses` its loss parts, whose
-    weighted sum "loss" is minimised. Subclasses name their schema in `Config`.
+    once before any step and `start_epoch` before each epoch; `draw` makes a batch on the CPU and
+    `losses` its loss parts, whose weighted sum "loss" is minimised. What an epoch changes must lie
+    in buffers, since a resumed run restores nothing else. Subclasses name their schema in `Config`.
     """
 
     Config: ClassVar[type[MethodConfig]]
@@ -60,6 +61,9 @@ class Method(nn.Module, ABC):
 
     def fit(self, store: FeatureStore) -> None:
         """Look at the training features before the first step (anchors, projections)."""
+
+    def start_epoch(self, epoch: int, store: FeatureStore) -> None:
+        """Prepare epoch `epoch` (from 0): phases, schedules, anchors. Seeded by the loop."""
 
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator

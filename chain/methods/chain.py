@@ -12,13 +12,14 @@ tasks trained together as one weighted sum:
 No official code exists and the paper leaves sizes, weights and details open. What we chose, and the
 figures behind it, stands in `docs/choices.md`:
 
-* The order task sees the frames *shuffled* and *without position embeddings*, in a pass of its own:
-  given positions, the answer would leak and the task teach nothing.
-* Scenes are clustered on the CNN features, not on the encoder's output, whose position embeddings
-  would make neighbours in time a scene.
+* The order task sees the first view's frames *shuffled*, *without position embeddings*, in a pass
+  of its own: given positions, the answer would leak and the task teach nothing.
+* Scenes are clustered once, before training, on the CNN features of each stored view: not on the
+  encoder's output, whose position embeddings would make neighbours in time a scene, and not on the
+  few frames of each sample, which would cost as much as the network does.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import torch
@@ -33,13 +34,9 @@ from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
 from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
-from chain.models.affinity_propagation import (
-    affinity_propagation,
-    frame_similarity,
-    median_preference,
-)
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
+from chain.models.scenes import NO_SCENE, SceneConfig, cluster_scenes
 from chain.params import Parameters
 
 Weight = Annotated[float, Field(ge=0)]
@@ -54,18 +51,9 @@ class TaskWeights(Parameters):
 
     @model_validator(mode="after")
     def _some_task_is_on(self) -> Self:
-        if not (self.contrastive or self.order or self.scene):
+        if not any(self.model_dump().values()):
             raise ValueError("all are 0, so there is nothing to learn")
         return self
-
-
-class SceneConfig(Parameters):
-    """Affinity propagation and the prototype contrast."""
-
-    preference: Positive
-    """AP preference over the median similarity, which is negative: more = fewer scenes."""
-    damping: Annotated[float, Field(ge=0.5, lt=1)]
-    temperature: Positive
 
 
 class ChainConfig(MethodConfig):
@@ -85,7 +73,7 @@ class ChainConfig(MethodConfig):
 class Chain(Method):
     """Temporal encoder, hash layer and the heads of the two local tasks."""
 
-    Config = ChainConfig
+    Config: ClassVar[type[ChainConfig]] = ChainConfig
 
     def __init__(self, config: ChainConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
@@ -94,55 +82,78 @@ class Chain(Method):
         self.hash = HashLayer(config.encoder.width, bits)
         self.order_head = nn.Linear(config.encoder.width, config.frames)
 
+    def fit(self, store: FeatureStore) -> None:
+        """Find the scenes of every training view, where the scene task is on."""
+        self.scenes = self._scenes(*store.bank(self.config.spatial))
+
+    def _scenes(self, bank: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        if not self.config.weights.scene:
+            return np.full((len(rows), *bank.shape[1:3]), NO_SCENE)
+        return cluster_scenes(bank, rows, self.config.scene)
+
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """Both views (2B, T, F), first views first, and a shuffle (2B, T) for the order task."""
+        """Both views (2B, T, F), first views first; their frames' scenes (2B, T); a shuffle of the
+        first views (B, T) for the order task.
+        """
         encoded_frames(store, self.frames)
-        bank, row_of = store.bank(self.config.spatial)
-        batch, views = len(rows), bank.shape[1]
+        batch, views = len(rows), self.scenes.shape[1]
         first = random.integers(0, views, batch)
         second = (first + random.integers(min(1, views - 1), max(1, views), batch)) % views
         frames = sample_frames(self.config.sampling, 2 * batch, store.dense, self.frames, random)
-        clips = np.tile(row_of[rows], 2)
-        features = gather(bank, clips, np.concatenate([first, second]), frames)
-        shuffle = random.random((2 * batch, self.frames)).argsort(axis=1)
-        return features, torch.from_numpy(shuffle)
+        clips, chosen = np.tile(rows, 2), np.concatenate([first, second])
+        features = self._features(store, clips, chosen, frames)
+        scenes = self.scenes[clips[:, None], chosen[:, None], frames]
+        shuffle = random.random((batch, self.frames)).argsort(axis=1)
+        return features, torch.from_numpy(scenes), torch.from_numpy(shuffle)
+
+    def _features(
+        self,
+        store: FeatureStore,
+        clips: NDArray[np.int64],
+        views: NDArray[np.int64],
+        frames: NDArray[np.int64],
+    ) -> Tensor:
+        """(B, T, F) of training clips (B,), of their views (B,) and of frames (B, T) of these."""
+        bank, row_of = store.bank(self.config.spatial)
+        return gather(bank, row_of[clips], views, frames)
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        features, shuffle = batch
-        weights = self.config.weights
-        parts = {}
-        if weights.contrastive or weights.scene:
-            hidden = self.encoder(features)  # (2B, T, W)
+        features, scenes, shuffle = batch
+        return self.weighted(self.tasks(features, self.encoder(features), scenes, shuffle))
+
+    def tasks(
+        self, features: Tensor, hidden: Tensor, scenes: Tensor, shuffle: Tensor
+    ) -> dict[str, Tensor]:
+        """The loss of each task that is on, from a drawn batch and its encoding (2B, T, W)."""
+        weights, parts = self.config.weights, {}
         if weights.contrastive:
-            code1, code2 = sign(self.hash(hidden.mean(dim=1))).chunk(2)
+            code1, code2 = self.codes(hidden).chunk(2)
             parts["contrastive"] = debiased_contrastive(
                 code1, code2, self.config.temperature, self.config.tau_plus
             )
         if weights.order:
-            parts["order"] = frame_order(self.order_logits(features, shuffle), shuffle)
+            logits = self.order_logits(features[: len(shuffle)], shuffle)
+            parts["order"] = frame_order(logits, shuffle)
         if weights.scene:
-            parts["scene"] = scene_contrast(
-                hidden, self.scenes(features), self.config.scene.temperature
-            )
-        loss = sum(getattr(weights, name) * value for name, value in parts.items())
+            parts["scene"] = scene_contrast(hidden, scenes, self.config.scene.temperature)
+        return parts
+
+    def weighted(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weighted sum "loss", then its `parts`."""
+        loss = sum(getattr(self.config.weights, name) * value for name, value in parts.items())
         return {"loss": torch.as_tensor(loss), **parts}
+
+    def codes(self, hidden: Tensor) -> Tensor:
+        """Encoded frames (B, T, W) -> codes (B, b) in {-1, +1}."""
+        return sign(self.hash(hidden.mean(dim=1)))
 
     def order_logits(self, features: Tensor, shuffle: Tensor) -> Tensor:
         """Scores (B, T, T) of the T positions, for frames (B, T, F) put in the order `shuffle`."""
         shuffled = features.gather(1, shuffle[:, :, None].expand_as(features))
         logits: Tensor = self.order_head(self.encoder(shuffled, ordered=False))
         return logits
-
-    def scenes(self, features: Tensor) -> Tensor:
-        """Frame features (B, T, F) -> scene of each frame (B, T), by affinity propagation."""
-        similarity = frame_similarity(features)
-        return affinity_propagation(
-            similarity,
-            preference=median_preference(similarity, self.config.scene.preference),
-            damping=self.config.scene.damping,
-        )
 
     def encode(self, features: Tensor) -> Tensor:
         codes: Tensor = self.hash(self.encoder(features).mean(dim=1))

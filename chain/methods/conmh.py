@@ -6,7 +6,7 @@ codes of the two views are contrasted with a debiased loss. What neither states 
 in the attention's projections; the sign of a mean code of exactly 0 is +1 (released: 0).
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import torch
@@ -52,7 +52,8 @@ class ConMHConfig(MethodConfig):
 class ConMH(Method):
     """Masked autoencoder over frame features with a hash bottleneck."""
 
-    Config = ConMHConfig
+    Config: ClassVar[type[ConMHConfig]] = ConMHConfig
+    Encoder: ClassVar[type[nn.Module]] = Transformer
 
     places: Tensor
     decoder_places: Tensor
@@ -60,10 +61,11 @@ class ConMH(Method):
     def __init__(self, config: ConMHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
         self.config = config
+        self.masked_frames = config.masked_frames
         width, decoder_width = config.encoder.width, config.decoder.width
-        self.project = nn.Linear(feature_width, width)
+        self.project: nn.Module = nn.Linear(feature_width, width)
         self.register_buffer("places", sinusoid(config.frames, width), persistent=False)
-        self.encoder = Transformer(config.encoder)
+        self.encoder = self.Encoder(config.encoder)
         self.head = nn.Linear(width, width)
         self.hash = HashLayer(width, bits)
         self.decoder_project = nn.Linear(bits, decoder_width, bias=False)
@@ -87,15 +89,10 @@ class ConMH(Method):
         return features, torch.from_numpy(permutation)
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        features, permutation = batch
-        visible = self.frames - self.config.masked_frames
-        first, second = permutation[:, :visible], permutation[:, -visible:]
-        code1, error1 = self._view(features, first, permutation[:, visible:])
-        code2, error2 = self._view(features, second, permutation[:, :-visible])
+        code1, code2, reconstruction = self._views(*batch)
         contrastive = debiased_contrastive(
             code1, code2, self.config.temperature, self.config.tau_plus
         )
-        reconstruction = error1 + error2
         loss = reconstruction + self.config.contrastive_weight * contrastive
         return {"loss": loss, "reconstruction": reconstruction, "contrastive": contrastive}
 
@@ -108,6 +105,14 @@ class ConMH(Method):
         chosen = take(features, visible)
         tokens = self.project(chosen) + self.places[visible]
         return sign(self.hash(self.head(self.encoder(tokens))))
+
+    def _views(self, features: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean codes (B, b) of both views of features (B, T, F), and the sum of their errors."""
+        visible = self.frames - self.masked_frames
+        first, second = permutation[:, :visible], permutation[:, -visible:]
+        code1, error1 = self._view(features, first, permutation[:, visible:])
+        code2, error2 = self._view(features, second, permutation[:, :-visible])
+        return code1, code2, error1 + error2
 
     def _view(self, features: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
         """Mean code (B, b) of the visible frames, and the error of the masked ones from them."""

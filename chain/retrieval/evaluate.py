@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.codes import Codes
+from chain.codes import Codes, take
+from chain.datasets.manifest import Roles, label_matrix, select
 from chain.errors import InputError
 from chain.retrieval.hamming import distance_histograms, nearest
 from chain.retrieval.metrics import (
@@ -98,6 +99,30 @@ def evaluate(
         by_radius=_by_radius(items[answerable], relevant[answerable]),
         by_rank=_by_rank(items[answerable], relevant[answerable]),
     )
+
+
+def evaluate_roles(
+    codes: Codes, index: pd.DataFrame, roles: Roles, topk: Sequence[int]
+) -> dict[str, pd.DataFrame]:
+    """The tables of one evaluation; `codes` and `index` are of all clips, `roles` of their splits.
+
+    Raises InputError as `evaluate` does.
+    """
+    labels, _ = label_matrix(index["labels"])
+    query, database = select(index, roles.query), select(index, roles.database)
+    result = evaluate(
+        take(codes, query), take(codes, database), labels[query], labels[database], topk
+    )
+    return result.tables(codes.ids[query])
+
+
+def stack_seeds(tables: Sequence[dict[str, pd.DataFrame]], seed: int) -> dict[str, pd.DataFrame]:
+    """The tables of seeds `seed`, `seed` + 1, ..., one below the other, in a column `seed`."""
+    seeds = range(seed, seed + len(tables))
+    return {
+        name: pd.concat([one[name] for one in tables], keys=seeds).reset_index(0, names="seed")
+        for name in tables[0]
+    }
 
 
 def checked_relevance(

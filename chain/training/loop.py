@@ -3,6 +3,7 @@
 import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,32 @@ from tqdm import tqdm
 from chain.errors import InputError
 from chain.features.store import FeatureStore
 from chain.files import replacing
+from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig, TrainingConfig
+from chain.runtime import RuntimeConfig, set_up
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_CHECKPOINTS = 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a method at one code length from one seed, on the features in a folder."""
+
+    method: str
+    config: MethodConfig
+    features: Path
+    bits: int
+    seed: int
+
+
+def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, pd.DataFrame]:
+    """The trained model and its history; goes on from what an earlier try left in `scratch`."""
+    device = set_up(runtime, training=True)
+    store = FeatureStore.open(run.features)
+    model = build(method_class(run.method), run.config, store, run.bits, run.seed)
+    return model, train(model, store, run.seed, device, scratch)
 
 
 def build(
@@ -70,7 +92,10 @@ def train(
         rate = learning_rate(config, epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        order = np.random.default_rng([seed, epoch]).permutation(len(store.train))
+        generator = np.random.default_rng([seed, epoch])
+        order = generator.permutation(len(store.train))
+        torch.manual_seed(int(generator.integers(2**62)))
+        model.start_epoch(epoch, store)
         sums: dict[str, Tensor] = {}
         for step in range(steps):
             rows = np.sort(order[step * config.batch : (step + 1) * config.batch])

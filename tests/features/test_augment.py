@@ -1,5 +1,7 @@
 import colorsys
 import math
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -7,7 +9,18 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from chain.features.augment import Augmentation, AugmentConfig, apply, draw, resize, to_images
+from chain import params
+from chain.errors import InputError
+from chain.features.augment import (
+    STRENGTHS,
+    Augmentation,
+    AugmentConfig,
+    Spatial,
+    apply,
+    draw,
+    resize,
+    to_images,
+)
 
 NOTHING = AugmentConfig(
     crop_scale=1.0,
@@ -261,3 +274,106 @@ def test_resize() -> None:
 def test_strengths_out_of_range(change: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         AugmentConfig(**{**NOTHING.model_dump(), **change})
+
+
+# Strengths
+
+
+def test_scaled_by_hand() -> None:
+    by_hand = {
+        0.5: {
+            "crop_scale": 0.65,
+            "flip": 0.5,
+            "brightness": 0.2,
+            "contrast": 0.2,
+            "saturation": 0.2,
+            "hue": 0.15,
+            "grey": 0.1,
+            "blur": 0.25,
+        },
+        1.25: {
+            "crop_scale": 0.125,
+            "flip": 0.5,
+            "brightness": 0.5,
+            "contrast": 0.5,
+            "saturation": 0.5,
+            "hue": 0.375,
+            "grey": 0.25,
+            "blur": 0.625,
+        },
+    }
+    for strength, ranges in by_hand.items():
+        assert EVERYTHING.scaled(strength).model_dump() == pytest.approx(ranges)
+
+
+def test_strengths_of_one_and_none() -> None:
+    assert EVERYTHING.scaled(1.0) is EVERYTHING
+    assert EVERYTHING.scaled(0.0) == NOTHING.model_copy(update={"flip": 0.5})
+    assert EVERYTHING.scaled(0.5).scaled(2.0).model_dump() == pytest.approx(EVERYTHING.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"crop_scale": 0.3}, "crop_scale"),
+        ({"brightness": 0.7}, "brightness"),
+        ({"hue": 0.4}, "hue"),
+        ({"blur": 0.7}, "blur"),
+    ],
+)
+def test_what_gets_too_wide_is_named(change: dict[str, float], key: str) -> None:
+    config = NOTHING.model_copy(update=change)
+    with pytest.raises(InputError, match=rf"augment, 1.5 times as strong.{key}: .* \(it is"):
+        config.scaled(1.5)
+    config.scaled(1.2)
+
+
+def test_every_kind_of_draw_has_a_strength() -> None:
+    assert set(STRENGTHS) == set(get_args(Spatial))
+    assert STRENGTHS["none"] == 0 and STRENGTHS["consistent"] == STRENGTHS["per_frame"] == 1
+    assert 0 < STRENGTHS["weak"] < 1 < STRENGTHS["strong"]
+
+
+def test_the_shipped_augmentation_has_every_strength() -> None:
+    tree = params.load(Path(__file__).parents[2] / "params.yaml")
+    config = params.parse(AugmentConfig, tree["augment"], "augment")
+    for strength in STRENGTHS.values():
+        assert config.scaled(strength).hue == pytest.approx(strength * config.hue)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.5])
+@pytest.mark.parametrize("change", ["brightness", "contrast", "saturation"])
+def test_strength_scales_a_colour_change_about_none(change: str, strength: float) -> None:
+    config = NOTHING.model_copy(update={change: 0.4})
+    own, other = (draw(20, c, generator()).colour for c in (config, config.scaled(strength)))
+    identity = torch.eye(3, 4)
+    assert (own - identity).abs().max() > 0.1
+    torch.testing.assert_close(other - identity, strength * (own - identity), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.5])
+def test_strength_scales_the_turn_of_the_hue(strength: float) -> None:
+    def angles(config: AugmentConfig) -> Tensor:
+        trace = draw(50, config, generator()).colour[:, :, :3].diagonal(dim1=1, dim2=2).sum(1)
+        return torch.acos(((trace - 1) / 2).clamp(-1, 1))
+
+    config = NOTHING.model_copy(update={"hue": 0.3})
+    torch.testing.assert_close(
+        angles(config.scaled(strength)), strength * angles(config), atol=5e-3, rtol=0
+    )
+
+
+def test_strength_scales_the_chances_but_not_that_of_a_flip() -> None:
+    config = EVERYTHING.model_copy(
+        update={"crop_scale": 0.4, "grey": 0.4, "blur": 0.4, "flip": 0.3}
+    )
+    weak, own, strong = (draw(3000, config.scaled(s), generator()) for s in (0.5, 1.0, 1.5))
+    for drawn, share in ((weak, 0.2), (own, 0.4), (strong, 0.6)):
+        assert (drawn.sigma > 0).float().mean().item() == pytest.approx(share, abs=0.03)
+        rank = torch.linalg.matrix_rank(drawn.colour[:, :, :3], atol=1e-3)
+        assert (rank == 1).float().mean().item() == pytest.approx(share, abs=0.03)
+    assert torch.equal(weak.crop[:, 2] < 0, strong.crop[:, 2] < 0)
+    assert (own.crop[:, 2] < 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
+    both = (weak.sigma > 0) & (strong.sigma > 0)
+    assert torch.equal(both, weak.sigma > 0)  # who is blurred weakly is blurred strongly
+    assert torch.equal(weak.sigma[both], strong.sigma[both])

@@ -5,8 +5,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from chain.errors import InputError
 from chain.features import bank
-from chain.features.augment import Augmentation, AugmentConfig, apply, resize, to_images
+from chain.features.augment import (
+    Augmentation,
+    AugmentConfig,
+    Spatial,
+    apply,
+    draw,
+    resize,
+    to_images,
+)
 from chain.features.backbone import Backbone, BackboneConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract, view_augmentations
 
@@ -129,6 +138,80 @@ def test_consistent_views_share_one_draw_and_per_frame_ones_do_not() -> None:
     assert len(consistent) == len(apart) == 8
     assert (consistent[:4] == consistent[0]).all() and (consistent[4:] == consistent[4]).all()
     assert len(consistent.unique(dim=0)) == 2 and len(apart.unique(dim=0)) == 8
+
+
+def drawn(kind: Spatial, views: int = 300, frames: int = 1) -> Augmentation:
+    return view_augmentations(7, views, frames, kind, AUGMENT, 3)
+
+
+def test_the_draw_of_a_clip_is_what_it_was_before_there_were_strengths() -> None:
+    entropy = np.random.SeedSequence([3, 7]).generate_state(1, np.uint64)[0]
+
+    def fresh() -> torch.Generator:
+        return torch.Generator().manual_seed(int(entropy >> 1))
+
+    expected: dict[Spatial, Augmentation] = {
+        "consistent": draw(2, AUGMENT, fresh()).repeat(4),
+        "per_frame": draw(8, AUGMENT, fresh()),
+    }
+    for kind, one in expected.items():
+        assert all(torch.equal(vars(one)[k], v) for k, v in vars(drawn(kind, 2, 4)).items())
+
+
+@pytest.mark.parametrize("kind", ["weak", "strong"])
+def test_weak_and_strong_views_are_consistent(kind: Spatial) -> None:
+    views = drawn(kind, 2, 4)
+    for part in vars(views).values():
+        assert len(part) == 8
+        assert (part[:4] == part[0]).all() and (part[4:] == part[4]).all()
+    assert len(views.crop.unique(dim=0)) == 2
+
+
+@pytest.mark.parametrize(("kind", "strength"), [("weak", 0.5), ("strong", 1.5)])
+def test_weak_and_strong_draws_are_consistent_ones_made_narrower_and_wider(
+    kind: Spatial, strength: float
+) -> None:
+    own, other = drawn("consistent"), drawn(kind)
+    ours, theirs = own.crop, other.crop
+    assert torch.equal(ours[:, 2] < 0, theirs[:, 2] < 0)  # the same flips
+    half, their_half = ours[:, 2:].abs(), theirs[:, 2:].abs()
+    assert (half < 1).any(dim=0).all()
+    whole = ((half < 1) & (their_half < 1)).all(dim=1)  # no side met the image's edge
+    assert whole.sum() > 50
+    lost, theirs_lost = (1 - h[whole].prod(dim=1) for h in (half, their_half))
+    torch.testing.assert_close(theirs_lost, strength * lost, atol=1e-5, rtol=0)
+    shape, their_shape = (h[whole, 0] / h[whole, 1] for h in (half, their_half))
+    torch.testing.assert_close(their_shape, shape)
+    room, their_room = (
+        ours[whole, :2] / (1 - half[whole]),
+        theirs[whole, :2] / (1 - their_half[whole]),
+    )
+    torch.testing.assert_close(their_room, room, atol=1e-3, rtol=1e-3)  # the same way off centre
+    narrow, wide = sorted([half, their_half], key=lambda h: -float(h.sum()))
+    assert (wide <= narrow + 1e-6).all()
+
+    spread = (own.colour - torch.eye(3, 4)).std(dim=0)
+    their_spread = (other.colour - torch.eye(3, 4)).std(dim=0)
+    assert ((their_spread > spread) == (strength > 1)).all()
+
+
+def test_banks_of_weak_and_strong_views(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    kinds = BankConfig(views=2, seed=3, spatial=["weak", "consistent", "strong"])
+    arrays = extract(Means(), FRAMES, TRAIN, kinds, AUGMENT, tmp_path)
+    assert set(arrays) == {"clean", "bank_weak", "bank_consistent", "bank_strong"}
+    assert written(tmp_path)["bank_consistent.npy"] == whole["bank_consistent.npy"]
+    clean = arrays["clean"][TRAIN][:, None].astype(float)
+    change = {
+        k: np.abs(arrays[f"bank_{k}"] - clean).mean() for k in ("weak", "consistent", "strong")
+    }
+    assert 0 < change["weak"] < change["consistent"] < change["strong"]
+
+
+def test_augmentation_too_strong_for_a_strong_bank(tmp_path: Path) -> None:
+    strong = BankConfig(views=1, seed=0, spatial=["strong"])
+    wide = AUGMENT.model_copy(update={"contrast": 0.8})
+    with pytest.raises(InputError, match=r"augment, 1.5 times as strong.contrast: .*less than 1"):
+        extract(Means(), FRAMES, TRAIN, strong, wide, tmp_path)
 
 
 def test_a_clip_has_the_same_views_whichever_others_are_for_training(

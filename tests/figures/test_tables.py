@@ -115,7 +115,7 @@ def test_tables_do_not_depend_on_the_order_of_methods_and_lengths():
 
 def test_wide_curve_of_map_is_a_plain_pivot():
     curve = wide_curve(SMALL.iloc[[1, 0, 2, 3, 4, 5, 6]], "ucf101", 32, "k", "map_strict")
-    want = pd.DataFrame({"k": [5, 20], "LSH": [0.4, 0.3], "CHAIN": [0.5, 0.25]})
+    want = pd.DataFrame({"k": [5, 20], "lsh": [0.4, 0.3], "chain": [0.5, 0.25]})
     pd.testing.assert_frame_equal(curve, want)
 
 
@@ -130,16 +130,16 @@ def curves(**methods):
 def test_wide_curve_interpolates_where_all_methods_reach():
     table = curves(chain=([0.2, 0.6, 1.0], [0.9, 0.5, 0.1]), lsh=([0.1, 0.4, 1.0], [0.8, 0.4, 0.1]))
     curve = wide_curve(table, "demo", 64, "recall", "precision")
-    assert list(curve.columns) == ["recall", "LSH", "CHAIN"]
+    assert list(curve.columns) == ["recall", "lsh", "chain"]
     np.testing.assert_allclose(curve["recall"], [0.2, 0.4, 0.6, 1.0])
-    np.testing.assert_allclose(curve["CHAIN"], [0.9, 0.7, 0.5, 0.1])
-    np.testing.assert_allclose(curve["LSH"], [0.8 - 0.4 / 3, 0.4, 0.3, 0.1])
+    np.testing.assert_allclose(curve["chain"], [0.9, 0.7, 0.5, 0.1])
+    np.testing.assert_allclose(curve["lsh"], [0.8 - 0.4 / 3, 0.4, 0.3, 0.1])
 
 
 def test_wide_curve_averages_where_recall_stands_still():
     table = curves(chain=([0.5, 0.5, 1.0], [0.8, 0.6, 0.5]))
     curve = wide_curve(table, "demo", 64, "recall", "precision")
-    np.testing.assert_allclose(curve["CHAIN"], [0.7, 0.5])
+    np.testing.assert_allclose(curve["chain"], [0.7, 0.5])
 
 
 def test_wide_curve_refuses():

@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from chain.codes import Codes, pack, unpack
+from chain.datasets.manifest import Roles
 from chain.errors import InputError
-from chain.retrieval.evaluate import evaluate
+from chain.retrieval.evaluate import evaluate, evaluate_roles, stack_seeds
 
 
 def sample(count=60, bits=16, categories=5, density=0.15, seed=0, prefix="item"):
@@ -196,3 +198,84 @@ def test_bad_input():
     alone = np.eye(20, dtype=bool)
     with pytest.raises(InputError, match="no query has a relevant item"):
         evaluate(database, database, alone, alone, [5])
+
+
+ROLES = Roles(train="train", database="database", query="query")
+LABELS = ["a", "b;c", "a;c", "b", "", "c", "d", "a"]
+SPLITS = ["query", "database", "database", "train", "query", "query", "query", "database"]
+INDEX = pd.DataFrame({"id": [f"{k:03}" for k in range(8)], "labels": LABELS, "split": SPLITS})
+CODES = Codes(
+    INDEX["id"].to_numpy().astype(str),
+    np.array([[0], [0b111], [0b1], [0], [0], [0b1111], [0], [0b11]], dtype=np.uint8),
+)
+
+
+def test_roles_by_hand():
+    """Clips 0, 4, 5, 6 ask among 1, 2, 7; only 0 (a) and 5 (c) have an answer there."""
+    tables = evaluate_roles(CODES, INDEX, ROLES, [1, 3])
+    assert list(tables) == ["map", "queries", "by_rank", "by_radius"]
+    # Clip 0 ranks 2, 7, 1, of which 2 and 7 are right; clip 5 ranks 1, 7, 2: 1 and 2 are right.
+    third = (1 + 2 / 3) / 2
+    queries = pd.DataFrame({"id": ["000", "005"], "ap1": [1.0, 1.0], "ap3": [1.0, third]})
+    pd.testing.assert_frame_equal(tables["queries"], queries)
+    strict, ssvh = [1.0, (1 + third) / 2], [2 / 4, (2 / 3 + 5 / 9) / 4]
+    scores = pd.DataFrame({"k": [1, 3], "map_strict": strict, "map_ssvh": ssvh})
+    pd.testing.assert_frame_equal(tables["map"], scores)
+    assert tables["by_rank"]["rank"].tolist() == [1, 2, 3]
+    assert tables["by_rank"]["precision"].tolist() == pytest.approx([1, 3 / 4, 2 / 3])
+    assert tables["by_radius"]["radius"].tolist() == list(range(1, 9))
+    assert tables["by_radius"]["recall"].tolist() == pytest.approx([0.5, 0.75] + [1] * 6)
+
+
+def test_roles_are_rows_of_one_data_set():
+    found, labels = sample(90)
+    texts = [";".join(f"c{c}" for c in np.flatnonzero(row)) for row in labels]
+    splits = np.random.default_rng(3).choice(["train", "database", "query", ""], 90)
+    index = pd.DataFrame({"id": found.ids, "labels": texts, "split": splits})
+    for roles in (ROLES, Roles(train="train", database="train", query="train")):
+        query, database = (np.flatnonzero(splits == s) for s in (roles.query, roles.database))
+        parts = [Codes(found.ids[rows], found.codes[rows]) for rows in (query, database)]
+        expected = evaluate(*parts, labels[query], labels[database], [1, 5])
+        tables = evaluate_roles(found, index, roles, [1, 5])
+        for name, table in expected.tables(found.ids[query]).items():
+            pd.testing.assert_frame_equal(tables[name], table)
+
+
+def test_roles_that_can_not_be_evaluated():
+    with pytest.raises(InputError, match="no clip is in split 'test'"):
+        evaluate_roles(CODES, INDEX, ROLES.model_copy(update={"query": "test"}), [1])
+    with pytest.raises(InputError, match=r"K = 4: must be between 1 and .* database, 3"):
+        evaluate_roles(CODES, INDEX, ROLES, [4])
+    with pytest.raises(InputError, match="no query has a relevant item"):
+        evaluate_roles(CODES, INDEX.assign(labels=""), ROLES, [1])
+
+
+QUERIES = pd.DataFrame({"id": ["001", "b"]})
+
+
+def test_seeds_are_stacked_in_order():
+    tables = [
+        {
+            "map": pd.DataFrame({"k": [1, 5], "map": [s / 10, s / 5]}),
+            "queries": QUERIES.assign(ap1=s),
+        }
+        for s in (3, 4, 5)
+    ]
+    stacked = stack_seeds(tables, 3)
+    assert list(stacked) == ["map", "queries"]
+    assert list(stacked["map"].columns) == ["seed", "k", "map"]
+    assert stacked["map"].to_numpy().tolist() == [
+        [seed, k, value] for seed in (3, 4, 5) for k, value in ((1, seed / 10), (5, seed / 5))
+    ]
+    assert stacked["queries"]["id"].tolist() == ["001", "b"] * 3
+    assert (stacked["queries"]["ap1"] == stacked["queries"]["seed"]).all()
+    assert stacked["map"]["seed"].dtype == int
+    assert list(tables[0]["map"].columns) == ["k", "map"]  # left as they were
+
+
+def test_one_seed_and_tables_of_different_lengths():
+    longer = {"by_radius": pd.DataFrame({"radius": [0, 1, 2]})}
+    shorter = {"by_radius": pd.DataFrame({"radius": [2]})}
+    found = stack_seeds([shorter, longer], 0)["by_radius"]
+    assert found.to_numpy().tolist() == [[0, 2], [1, 0], [1, 1], [1, 2]]
+    assert stack_seeds([longer], 7)["by_radius"]["seed"].tolist() == [7, 7, 7]

@@ -17,16 +17,20 @@ BIN = Path(sys.executable).parent
 
 TRAINING = {"epochs": 2, "batch": 16}
 SMALL = {
+    "repeats": 2,
+    "grid": {"methods": ["lsh", "conmh", "chain", "chain_plus"]},
+    "ablations": {"tables": ["tasks"]},
     "data": {
         "demo": {
             "source": {"clips_per_category": 6, "size": 32},
             "decode": {"frames": 4, "size": 32},
             "backbone": {"size": 32},
-            "bank": {"views": 2},
+            "bank": {"views": 2, "spatial": ["consistent"]},
             "methods": {
                 "all": {"frames": 4},
                 "conmh": {"training": TRAINING},
                 "chain": {"training": TRAINING},
+                "chain_plus": {"training": TRAINING},
             },
         }
     },

@@ -18,16 +18,41 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_one_command_makes_metrics_curves_and_figures(project: Project) -> None:
     metrics = project.json("metrics/retrieval.json")["demo"]
-    assert set(metrics) == {"lsh", "conmh", "chain"}
+    assert set(metrics) == {"lsh", "conmh", "chain", "chain_plus"}
     for method in metrics.values():
         assert set(method) == {"b16", "b32", "b64"}
         assert all(0 < cell["strict"]["map20"] < 1 for cell in method.values())
     headline = project.json("metrics/headline.json")
     assert headline == metrics["chain"]["b64"]
     compared = pd.read_csv(project.folder / "plots/compare/map.csv")
-    assert list(compared) == ["k", "LSH", "ConMH", "CHAIN"]
+    assert list(compared) == ["k", "lsh", "conmh", "chain", "chain_plus"]
     figures = {path.stem for path in (project.folder / "plots/figures").glob("*.png")}
     assert {"map_strict", "precision_recall", "retrieved", "tsne", "learning_curves"} <= figures
+    assert "category_gain" in figures
+
+
+def test_ablations_claims_and_report(project: Project) -> None:
+    scores = pd.read_csv(project.folder / "metrics/ablations.csv")
+    tasks = scores[scores["table"] == "tasks"]
+    assert list(tasks["variant"].unique()) == [
+        "default",
+        "contrastive",
+        "contrastive_order",
+        "contrastive_scene",
+        "order_scene",
+    ]
+    assert set(scores["table"]) == {"tasks", "additions"}
+    claims = pd.read_csv(project.folder / "metrics/claims.csv").set_index(["claim", "data set"])
+    verdicts = set(claims["verdict"])
+    assert verdicts <= {"reproduced", "not reproduced", "not run here (data absent)"}
+    assert verdicts > {"not run here (data absent)"}
+    for name in ("scenes", "order"):
+        assert (project.folder / f"plots/local_tasks/{name}.png").stat().st_size
+    page = (project.folder / "plots/report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 10
+    readme = (project.folder / "README.md").read_text()
+    grid = project.json("metrics/retrieval.json")["demo"]
+    assert f"{grid['chain']['b64']['strict']['map20']:.3f} ±" in readme
 
 
 def test_dvc_draws_every_plot(project: Project) -> None:

@@ -1,0 +1,174 @@
+"""The verdict on each claim of the paper, by one rule, from the evaluations of the pipeline.
+
+The rule: a claim is reproduced if the 95 % interval of the relative gain in mAP@20 lies wholly
+above 0; one with a figure also needs the interval to reach that figure. A claim over several rivals
+needs this against each of them. Precision at equal recall is reproduced if the mean curve is the
+higher one at every recall, and the mean precision for every pairing of seeds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chain.claims.bootstrap import paired_bootstrap
+from chain.claims.curves import precision_gain
+from chain.claims.paper import BITS, CLAIMS, Claim, K, Side
+from chain.errors import InputError
+from chain.results import read_ablation, read_cell
+
+RESAMPLES = 2000
+SEED = 0
+
+REPRODUCED = "reproduced"
+NOT_REPRODUCED = "not reproduced"
+NOT_RUN = "not run here (data absent)"
+
+RULE = (
+    f"All with {BITS} bits and the strict protocol. *Measured* is the relative gain in mAP@{K}, "
+    "beside its 95 % interval from a bootstrap over queries, paired, and over seeds on each side. "
+    "A claim is reproduced if the interval lies wholly above 0; one with a figure from the paper "
+    "also needs the interval's upper end to reach it. Over several rivals this must hold against "
+    "each, and the row shows the closest. For precision at equal recall, *measured* is the "
+    "relative gain in precision averaged over the recalls that all curves cover, beside its range "
+    "over all pairings of seeds; it is reproduced if the mean curve is the higher one at every "
+    "recall and the whole range lies above 0. *Seeds* is the smaller number of trainings on the "
+    "two sides: where it is 1, the interval covers the choice of queries only."
+)
+
+Reader = Callable[[str, Side, str], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One comparison: the relative gain, its range, and whether the rule counts it as ahead."""
+
+    mean: float
+    low: float
+    high: float
+    ahead: bool
+    seeds: int
+    queries: int
+
+
+def artifact_reader(artifacts: Path) -> Reader:
+    """Read what the pipeline wrote below `artifacts`; empty tables for what it did not."""
+
+    def read(dataset: str, side: Side, table: str) -> pd.DataFrame:
+        if side.ablation is None:
+            return read_cell(artifacts, dataset, side.name, BITS, table)
+        rows = read_ablation(artifacts, dataset, side.ablation, table)
+        return rows[rows["variant"] == side.name] if len(rows) else rows
+
+    return read
+
+
+def decide(
+    read: Reader, datasets: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
+) -> pd.DataFrame:
+    """Each claim's verdict, on its data set or on each of `datasets`, by this module's rule.
+
+    `read(dataset, side, table)` gives one side's `queries` (seed, id, ap20) or `by_rank` (seed,
+    recall, precision), empty where there is none. Columns claim, data set, paper, measured, low,
+    high (relative gains), seeds, queries and verdict. Raises InputError, naming claim and data set,
+    if the two sides can not be compared.
+    """
+    rows = []
+    for claim in CLAIMS:
+        for dataset in [claim.dataset] if claim.dataset else datasets:
+            found = None
+            if dataset in datasets:
+                found = measure(claim, dataset, read, resamples, seed)
+            rows.append(_row(claim, dataset, found))
+    types = {"paper": float, "measured": float, "low": float, "high": float}
+    return pd.DataFrame(rows).astype({**types, "seeds": "Int64", "queries": "Int64"})
+
+
+def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int) -> Measured | None:
+    """The comparison with the closest of the claim's rivals; None if any side is absent."""
+    comparisons = []
+    for rival in claim.theirs:
+        try:
+            found = _compare(claim, rival, dataset, read, resamples, seed)
+        except InputError as error:
+            raise InputError(f"{claim.text} ({dataset}, {rival.name}): {error}") from error
+        if found is None:
+            return None
+        comparisons.append(found)
+    return min(comparisons, key=lambda one: (one.ahead, one.low))
+
+
+def verdict(claim: Claim, found: Measured | None) -> str:
+    """Reproduced or not, by this module's rule; not run if nothing was measured."""
+    if found is None:
+        return NOT_RUN
+    reaches = claim.figure is None or found.high >= claim.figure
+    return REPRODUCED if found.ahead and reaches else NOT_REPRODUCED
+
+
+def claims_markdown(table: pd.DataFrame) -> str:
+    """The table of `decide` in Markdown, gains in percent, with the rule below it."""
+    lines = [
+        ["claim", "data set", "paper", "measured", "95 % interval", "seeds", "queries", "verdict"],
+        ["---", "---", "--:", "--:", "--:", "--:", "--:", "---"],
+    ]
+    for row in table.to_dict("records"):
+        ends = "–"
+        if pd.notna(row["low"]):
+            ends = f"{_percent(row['low'])} to {_percent(row['high'])}"
+        gains = [_percent(row["paper"]), _percent(row["measured"]), ends]
+        counts = [str(row[name]) if pd.notna(row[name]) else "–" for name in ("seeds", "queries")]
+        lines.append([row["claim"], row["data set"], *gains, *counts, row["verdict"]])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{RULE}\n"
+
+
+def _compare(
+    claim: Claim, rival: Side, dataset: str, read: Reader, resamples: int, seed: int
+) -> Measured | None:
+    sides = (claim.ours, rival)
+    queries = [read(dataset, side, "queries") for side in sides]
+    if any(f"ap{K}" not in table.columns or table.empty for table in queries):
+        return None
+    ours, theirs = (_precisions(table) for table in queries)
+    if not ours.columns.equals(theirs.columns):
+        raise InputError("queries: the two sides were evaluated on different ones")
+    counts = {"seeds": min(len(ours), len(theirs)), "queries": ours.shape[1]}
+    if claim.kind == "gain":
+        gain = paired_bootstrap(ours.to_numpy(), theirs.to_numpy(), resamples, seed)
+        return Measured(gain.mean, gain.low, gain.high, gain.low > 0, **counts)
+    ranks = [read(dataset, side, "by_rank") for side in sides]
+    if any(table.empty for table in ranks):
+        return None
+    curve = precision_gain(*ranks)
+    ahead = curve.everywhere and curve.low > 0
+    return Measured(curve.mean, curve.low, curve.high, ahead, **counts)
+
+
+def _precisions(queries: pd.DataFrame) -> pd.DataFrame:
+    """AP@20 of each seed (rows) and query (columns), both in ascending order."""
+    if queries.duplicated(["seed", "id"]).any():
+        raise InputError("queries: two rows with the same seed and id")
+    matrix = queries.pivot(index="seed", columns="id", values=f"ap{K}")
+    if matrix.isna().to_numpy().any():
+        raise InputError(f"queries: ap{K} is NaN, or a seed lacks a query that another one has")
+    return matrix
+
+
+def _row(claim: Claim, dataset: str, found: Measured | None) -> dict[str, Any]:
+    return {
+        "claim": claim.text,
+        "data set": dataset,
+        "paper": claim.figure,
+        "measured": found and found.mean,
+        "low": found and found.low,
+        "high": found and found.high,
+        "seeds": found and found.seeds,
+        "queries": found and found.queries,
+        "verdict": verdict(claim, found),
+    }
+
+
+def _percent(gain: float) -> str:
+    return f"{100 * gain:+.1f} %" if pd.notna(gain) else "–"

@@ -1,0 +1,103 @@
+"""PCA-ITQ: principal components, rotated towards the corners of the binary cube.
+
+Gong & Lazebnik, "Iterative quantization", CVPR 2011, on mean-pooled frame features. Ours: the signs
+of the components (largest entry positive) and of 0 (+1), which the paper leaves open.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from chain.errors import InputError
+from chain.features.store import FeatureStore
+from chain.methods.base import Count, Method, MethodConfig, encoded_frames
+from chain.models.hash_layer import sign
+
+CHUNK = 256  # clips read at once
+
+
+class PCAITQConfig(MethodConfig):
+    """How the rotation is found."""
+
+    iterations: Count
+    """Alternations of codes and rotation; 50 in the paper."""
+
+
+class PCAITQ(Method):
+    """Signs of the rotated principal components of the mean feature."""
+
+    Config = PCAITQConfig
+
+    mean: Tensor
+    components: Tensor
+    rotation: Tensor
+
+    def __init__(self, config: PCAITQConfig, feature_width: int, bits: int) -> None:
+        super().__init__(config, feature_width, bits)
+        self.iterations = config.iterations
+        self.register_buffer("mean", torch.zeros(feature_width))
+        self.register_buffer("components", torch.zeros(feature_width, bits))
+        self.register_buffer("rotation", torch.linalg.qr(torch.randn(bits, bits)).Q)
+
+    def fit(self, store: FeatureStore) -> None:
+        """Mean, components and rotation of the training clips, read twice in chunks.
+
+        InputError if clips or features are too few for `bits` components.
+        """
+        clips = len(store.train)
+        if store.width < self.bits:
+            raise InputError(
+                f"bits is {self.bits}, but the features have only {store.width} dimensions; "
+                "lower it or take a wider backbone"
+            )
+        if clips <= self.bits:
+            raise InputError(
+                f"bits is {self.bits}, but pca_itq needs more training clips than bits and there "
+                f"are only {clips}; lower it or add clips"
+            )
+        total = torch.zeros(store.width, dtype=torch.float64)
+        moment = torch.zeros(store.width, store.width, dtype=torch.float64)
+        for pooled in self._pooled(store):
+            total += pooled.sum(dim=0)
+            moment += pooled.T @ pooled
+        mean = total / clips
+        components = principal_components(moment / clips - torch.outer(mean, mean), self.bits)
+        projected = torch.cat([(pooled - mean) @ components for pooled in self._pooled(store)])
+        self.mean.copy_(mean)
+        self.components.copy_(components)
+        self.rotation.copy_(itq(projected, self.rotation.double(), self.iterations))
+
+    def encode(self, features: Tensor) -> Tensor:
+        return (features.mean(dim=1) - self.mean) @ self.components @ self.rotation
+
+    def _pooled(self, store: FeatureStore) -> Iterator[Tensor]:
+        """Mean features (C, F) of the training clips, a chunk at a time, float64."""
+        frames = encoded_frames(store, self.frames)
+        for start in range(0, len(store.train), CHUNK):
+            rows = store.train[start : start + CHUNK, None]
+            yield torch.from_numpy(store.clean[rows, frames]).double().mean(dim=1)
+
+
+def principal_components(covariance: Tensor, count: int) -> Tensor:
+    """Covariance (F, F) -> (F, count) unit eigenvectors, largest eigenvalue first.
+
+    The entry of largest magnitude of each is positive, since a solver's signs are arbitrary.
+    """
+    ascending: Tensor = torch.linalg.eigh(covariance).eigenvectors
+    vectors = ascending.flip(dims=[1])[:, :count]
+    largest = vectors.abs().argmax(dim=0, keepdim=True)
+    return vectors * vectors.gather(0, largest).sign()
+
+
+def itq(projected: Tensor, rotation: Tensor, iterations: int) -> Tensor:
+    """Rotation (b, b) that brings projected data V (M, b) nearest to its codes: min ‖B − VR‖².
+
+    Each iteration solves for the codes B = sign(VR), then for R by orthogonal Procrustes, so the
+    quantisation error never grows.
+    """
+    for _ in range(iterations):
+        codes = sign(projected @ rotation)
+        left, _, right = torch.linalg.svd(projected.T @ codes)
+        rotation = left @ right
+    return rotation

@@ -1,0 +1,44 @@
+"""Independent jobs side by side, each in a process of its own."""
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def side_by_side(task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], workers: int) -> list[T]:
+    """[task(*job) for job in jobs], by up to `workers` processes; with one, in this process.
+
+    The first job that raises ends the call with its exception. Workers do not outlive their parent,
+    even when it is killed.
+    """
+    if min(workers, len(jobs)) <= 1:
+        return [task(*job) for job in jobs]
+    # A forked child shares the libraries that took seconds to load; elsewhere fork is not safe.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), context, initializer=_follow, initargs=(os.getpid(),)
+    ) as pool:
+        futures = [pool.submit(task, *job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _follow(parent: int) -> None:
+    """End this process soon after its parent is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,43 @@
+"""Parameters, multiply-adds and bytes of every method."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from chain.features.store import FeatureStore
+from chain.figures.style import dataset_label, method_style
+from chain.files import replacing, write_csv
+from chain.methods import method_class, method_config
+from chain.training.cost import cost
+from stages.common import ARTIFACTS, parameters, run
+
+METRICS = Path("metrics")
+
+
+def costs(bits: int) -> str:
+    datasets, grid, data, methods = parameters("datasets", "grid", "data", "methods")
+    rows = []
+    for dataset in datasets:
+        width = FeatureStore.open(ARTIFACTS / "features" / dataset).width
+        for method in grid["methods"]:
+            own = data[dataset]["methods"]
+            config = method_config(method, methods[method], own["all"], own[method])
+            found = cost(method_class(method)(config, width, bits), width)
+            rows.append({"dataset": dataset, "method": method, "bits": bits, **found})
+    table = pd.DataFrame(rows)
+    write_csv(METRICS / "cost.csv", table)
+    lines = [
+        "| data set | method | parameters | million multiply-adds a video | bytes a code |",
+        "|---|---|--:|--:|--:|",
+    ]
+    for row in rows:
+        name, label = dataset_label(str(row["dataset"])), method_style(str(row["method"])).label
+        counts = f"{row['parameters']:,} | {row['mmacs']:.2f} | {row['bytes']}"
+        lines.append(f"| {name} | {label} | {counts} |")
+    with replacing(METRICS / "cost.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    return f"cost: {len(rows)} rows in {METRICS}/cost.md"
+
+
+if __name__ == "__main__":
+    run(costs, "bits")

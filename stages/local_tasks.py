@@ -1,0 +1,64 @@
+"""What CHAIN's two local tasks learn: the scenes of a few clips, and the order of frames."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chain.datasets.demo import ORDER_ONLY
+from chain.datasets.manifest import Roles, has_labels, select
+from chain.features.store import FeatureStore
+from chain.figures.order_confusion import order_confusion
+from chain.figures.retrieval_examples import choose_queries
+from chain.figures.scenes import scene_strips
+from chain.figures.style import save
+from chain.files import replacing
+from chain.methods import method_config
+from chain.methods.chain import Chain, ChainConfig
+from chain.models.scenes import cluster_scenes
+from chain.params import parse
+from chain.runtime import RuntimeConfig, set_up
+from chain.training.order import order_counts
+from stages.common import ARTIFACTS, parameters, run
+
+
+def local_tasks(dataset: str, bits: int) -> str:
+    shared, own, published, roles, figures, seed, runtime = parameters(
+        f"data.{dataset}.methods.all",
+        f"data.{dataset}.methods.chain",
+        "methods.chain",
+        f"data.{dataset}.roles",
+        "figures",
+        "seed",
+        "runtime",
+    )
+    config = method_config("chain", published, shared, own)
+    assert isinstance(config, ChainConfig)
+    set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
+    store = FeatureStore.open(ARTIFACTS / "features" / dataset)
+    model = Chain(config, store.width, bits)
+    weights = ARTIFACTS / "models" / dataset / f"chain_{bits}" / f"seed_{seed}.pt"
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    roles = parse(Roles, roles, f"data.{dataset}.roles")
+    clips = select(store.index, roles.query or roles.train)
+    labels = store.index["labels"].to_numpy()
+    paired = np.isin(labels[clips], ORDER_ONLY)
+    groups = {"pairs that differ in order only": clips[paired], "other clips": clips[~paired]}
+    counts = {
+        name: order_counts(model, store, group, seed)
+        for name, group in groups.items()
+        if len(group)
+    }
+    shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
+    names = [labels[row] if has_labels(store.index) else store.index["id"][row] for row in shown]
+    scenes = cluster_scenes(store.clean[:, None], np.array(shown), config.scene)[:, 0]
+    frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+    with replacing(Path("plots/local_tasks")) as out:
+        out.mkdir()
+        save(order_confusion(counts), out / "order.png")
+        save(scene_strips(frames[shown], scenes, names), out / "scenes.png")
+    return f"local_tasks: {dataset}, {len(clips)} clips; plots/local_tasks"
+
+
+if __name__ == "__main__":
+    run(local_tasks, "dataset", "bits")

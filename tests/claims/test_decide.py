@@ -1,0 +1,291 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chain.claims.decide import (
+    NOT_REPRODUCED,
+    NOT_RUN,
+    REPRODUCED,
+    RULE,
+    Measured,
+    artifact_reader,
+    claims_markdown,
+    decide,
+    measure,
+    verdict,
+)
+from chain.claims.paper import CHAIN, CLAIMS, CONMH, Claim, Side
+from chain.errors import InputError
+from chain.files import write_csv
+
+PAIRS = ("contrastive_order", "contrastive_scene", "order_scene")
+SIDES = [
+    CHAIN,
+    CONMH,
+    *(Side(pair, "tasks") for pair in PAIRS),
+    Side("random", "sampling"),
+    Side("consecutive", "sampling"),
+    Side("per_frame", "spatial"),
+]
+THREE = Claim("three", CHAIN, tuple(Side(pair, "tasks") for pair in PAIRS))
+
+
+def queries(level, seeds=2, count=30):
+    """AP@20 of `level` times the same difficulty for each method and seed."""
+    ap = level * np.random.default_rng(0).uniform(0.2, 0.8, count)
+    names = [f"q{number}" for number in range(count)]
+    return pd.concat(
+        pd.DataFrame({"seed": seed, "id": names, "ap5": 0.0, "ap20": ap}) for seed in range(seeds)
+    )
+
+
+def by_rank(level, seeds=2):
+    recall = np.array([0.0, 0.5, 1.0])
+    return pd.concat(
+        pd.DataFrame(
+            {"seed": seed, "rank": [1, 2, 3], "precision": [level, level, 0.1], "recall": recall}
+        )
+        for seed in range(seeds)
+    )
+
+
+def world(levels, seeds=2):
+    """A reader of results in which each side has its level, and those without one are absent."""
+
+    def read(dataset, side, table):
+        if (dataset, side) not in levels:
+            return pd.DataFrame()
+        make = queries if table == "queries" else by_rank
+        return make(levels[dataset, side], seeds)
+
+    return read
+
+
+def rows(table, text):
+    return table[table["claim"].str.startswith(text)]
+
+
+def test_nothing_at_hand():
+    table = decide(world({}), [], resamples=10)
+    assert list(table["data set"]) == ["fcvid", "ucf101", "activitynet", "hmdb51"]
+    assert list(table["paper"]) == [0.214, 0.109, 0.375, 0.105]
+    assert set(table["verdict"]) == {NOT_RUN}
+    assert table[["measured", "low", "high", "seeds", "queries"]].isna().all().all()
+    assert list(table.columns) == [
+        *("claim", "data set", "paper", "measured", "low", "high", "seeds", "queries", "verdict")
+    ]
+
+
+def test_all_at_hand_and_reproduced():
+    levels = {(name, side): 0.5 for name in ("ucf101", "demo") for side in SIDES}
+    levels |= {(name, CHAIN): 0.75 for name in ("ucf101", "demo")}
+    table = decide(world(levels), ["ucf101", "demo"], resamples=50)
+    ran = table[table["verdict"] != NOT_RUN]
+    assert len(table) == 4 + 2 * 6 and len(ran) == 1 + 2 * 6
+    assert set(ran["verdict"]) == {REPRODUCED}
+    assert set(ran["seeds"]) == {2} and set(ran["queries"]) == {30}
+    gains = ran[~ran["claim"].str.startswith("Precision")]
+    np.testing.assert_allclose(gains[["measured", "low", "high"]], 0.5)
+    assert (rows(ran, "Precision")["low"] > 0).all()
+
+
+def test_all_at_hand_and_none_reproduced():
+    levels = {("demo", side): 0.5 for side in SIDES} | {("demo", CHAIN): 0.4}
+    table = decide(world(levels), ["demo"], resamples=50)
+    at_hand = table[table["data set"] == "demo"]
+    assert set(at_hand["verdict"]) == {NOT_REPRODUCED}
+    assert (at_hand["high"] < 0).all()
+
+
+def test_a_data_set_that_is_not_asked_for_is_not_read():
+    levels = {("ucf101", side): 0.5 for side in SIDES}
+    assert set(decide(world(levels), ["demo"], resamples=10)["verdict"]) == {NOT_RUN}
+
+
+def test_ablations_may_be_absent():
+    table = decide(world({("demo", CHAIN): 0.5, ("demo", CONMH): 0.4}), ["demo"], resamples=20)
+    here = table[table["data set"] == "demo"]
+    assert list(here["verdict"]) == [REPRODUCED] * 2 + [NOT_RUN] * 4
+
+
+def test_one_task_pair_is_enough_to_fail_and_the_closest_is_shown():
+    levels = {("demo", side): 0.5 for side in THREE.theirs} | {("demo", CHAIN): 0.6}
+    levels["demo", THREE.theirs[1]] = 0.75
+    found = measure(THREE, "demo", world(levels), 50, 0)
+    assert verdict(THREE, found) == NOT_REPRODUCED
+    assert found.mean == pytest.approx(-0.2)
+    levels["demo", THREE.theirs[1]] = 0.55
+    found = measure(THREE, "demo", world(levels), 50, 0)
+    assert verdict(THREE, found) == REPRODUCED
+    assert found.mean == pytest.approx(0.6 / 0.55 - 1)
+
+
+def test_the_closest_rival_is_the_one_least_sure_to_be_beaten():
+    """One pair has the higher mean, another the trainings that differ most."""
+    steady, shaky = THREE.theirs[0], THREE.theirs[1]
+    levels = {("demo", side): 0.3 for side in THREE.theirs} | {("demo", CHAIN): 0.6}
+    plain = world(levels | {("demo", steady): 0.5, ("demo", shaky): 0.4})
+
+    def read(dataset, side, table):
+        found = plain(dataset, side, table)
+        if side == shaky:
+            found["ap20"] *= found["seed"].map({0: 0.2, 1: 1.8})
+        return found
+
+    found = measure(THREE, "demo", read, 200, 0)
+    assert found.mean == pytest.approx(0.5) and found.low < 0
+    assert verdict(THREE, found) == NOT_REPRODUCED
+
+
+def test_one_absent_task_pair_leaves_it_undecided():
+    levels = {("demo", side): 0.5 for side in THREE.theirs[:2]} | {("demo", CHAIN): 0.6}
+    assert measure(THREE, "demo", world(levels), 50, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("figure", "low", "high", "want"),
+    [
+        (None, 0.01, 0.05, REPRODUCED),
+        (None, 0.0, 0.05, NOT_REPRODUCED),
+        (None, -0.01, 0.05, NOT_REPRODUCED),
+        (0.05, 0.01, 0.05, REPRODUCED),
+        (0.06, 0.01, 0.05, NOT_REPRODUCED),  # ahead, but short of the figure
+        (0.005, 0.01, 0.05, REPRODUCED),  # further ahead than the paper
+        (0.05, -0.01, 0.09, NOT_REPRODUCED),
+    ],
+)
+def test_rule_by_hand(figure, low, high, want):
+    claim = Claim("ahead", CHAIN, (CONMH,), figure=figure)
+    assert verdict(claim, Measured(0.03, low, high, low > 0, 2, 30)) == want
+
+
+def test_precision_must_be_higher_everywhere():
+    claim = Claim("precision", CHAIN, (CONMH,), kind="precision")
+    plain = world({("demo", CHAIN): 0.6, ("demo", CONMH): 0.5})
+
+    def crossing(dataset, side, table):
+        found = plain(dataset, side, table)
+        if table == "by_rank" and side == CHAIN:
+            found.loc[found["recall"] == 0, "precision"] = 0.45
+        return found
+
+    assert verdict(claim, measure(claim, "demo", plain, 10, 0)) == REPRODUCED
+
+    def one_bad_seed(dataset, side, table):
+        found = plain(dataset, side, table)
+        if table == "by_rank" and side == CHAIN:
+            found.loc[(found["seed"] == 1) & (found["recall"] < 1), "precision"] = 0.49
+        return found
+
+    found = measure(claim, "demo", crossing, 10, 0)
+    assert found.low > 0 and verdict(claim, found) == NOT_REPRODUCED
+    found = measure(claim, "demo", one_bad_seed, 10, 0)
+    assert found.mean > 0 > found.low and verdict(claim, found) == NOT_REPRODUCED
+
+
+def test_order_of_rows_does_not_matter_but_queries_must_be_the_same():
+    claim = Claim("ahead", CHAIN, (CONMH,))
+    plain = world({("demo", CHAIN): 0.6, ("demo", CONMH): 0.5})
+
+    def edited(edit):
+        def read(dataset, side, table):
+            found = plain(dataset, side, table)
+            return edit(found) if side == CONMH else found
+
+        return read
+
+    want = measure(claim, "demo", plain, 20, 0)
+    shuffled = edited(lambda table: table.sample(frac=1, random_state=0))
+    assert measure(claim, "demo", shuffled, 20, 0) == want
+    for edit, message in [
+        (lambda t: t.assign(id=t["id"] + "x"), "evaluated on different ones"),
+        (lambda t: t.iloc[1:], "a seed lacks a query"),
+        (lambda t: pd.concat([t, t]), "two rows with the same seed and id"),
+        (lambda t: t.assign(ap20=0.0), r"ahead \(demo, conmh\): theirs: every AP is 0"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            measure(claim, "demo", edited(edit), 20, 0)
+    without = edited(lambda table: table.drop(columns="ap20"))
+    assert measure(claim, "demo", without, 20, 0) is None
+
+
+def test_one_seed_says_so():
+    levels = {("demo", CHAIN): 0.6, ("demo", CONMH): 0.5}
+    table = decide(world(levels, seeds=1), ["demo"], resamples=20)
+    assert set(table["seeds"].dropna()) == {1}
+    assert list(table["verdict"]).count(REPRODUCED) == 2
+
+
+def test_seeds_are_those_of_the_side_with_fewer():
+    levels = {("demo", CHAIN): 0.6, ("demo", CONMH): 0.5}
+
+    def read(dataset, side, table):
+        return world(levels, seeds=3 if side == CHAIN else 2)(dataset, side, table)
+
+    assert measure(Claim("ahead", CHAIN, (CONMH,)), "demo", read, 20, 0).seeds == 2
+
+
+def test_deterministic():
+    rng = np.random.default_rng(0)
+    noise = {side: rng.random(60) for side in SIDES}
+
+    def read(dataset, side, table):
+        found = (queries if table == "queries" else by_rank)(0.5)
+        return found.assign(ap20=noise[side]) if table == "queries" else found
+
+    first, second = (decide(read, ["demo"], resamples=30) for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+    assert not decide(read, ["demo"], resamples=30, seed=1).equals(first)
+
+
+def test_claims_of_the_paper():
+    figures = {claim.dataset: claim.figure for claim in CLAIMS if claim.figure}
+    assert figures == {"fcvid": 0.214, "ucf101": 0.109, "activitynet": 0.375, "hmdb51": 0.105}
+    rivals = {(rival.ablation, rival.name) for claim in CLAIMS for rival in claim.theirs}
+    assert rivals == {(side.ablation, side.name) for side in SIDES[1:]}
+    assert len({(claim.text, claim.dataset) for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_reading_what_the_pipeline_writes(tmp_path):
+    write_csv(tmp_path / "evaluations/demo/chain_64/queries.csv", queries(0.6))
+    variants = [queries(0.5).assign(variant="random"), queries(0.4).assign(variant="consecutive")]
+    write_csv(tmp_path / "ablations/demo/sampling/queries.csv", pd.concat(variants))
+    read = artifact_reader(tmp_path)
+    assert len(read("demo", CHAIN, "queries")) == 60
+    found = read("demo", Side("consecutive", "sampling"), "queries")
+    np.testing.assert_allclose(found["ap20"], queries(0.4)["ap20"], rtol=1e-5)
+    assert read("demo", Side("segment", "sampling"), "queries").empty
+    assert read("demo", Side("per_frame", "spatial"), "queries").empty
+    assert read("ucf101", CHAIN, "queries").empty
+    table = decide(read, ["demo"], resamples=20)
+    assert list(table.loc[table["verdict"] == REPRODUCED, "claim"]) == [
+        "Segment sampling: better than random",
+        "Segment sampling: better than consecutive",
+    ]
+
+
+def test_markdown_by_hand():
+    table = decide(world({}), [], resamples=10).iloc[:2].copy()
+    table["claim"], table["data set"] = ["one", "two"], ["fcvid", "demo"]
+    table.loc[1, ["paper", "measured", "low", "high"]] = [np.nan, 0.1234, -0.05, 0.25]
+    table.loc[1, ["seeds", "queries"]] = [3, 1000]
+    table.loc[1, "verdict"] = NOT_REPRODUCED
+    assert claims_markdown(table) == (
+        "| claim | data set | paper | measured | 95 % interval | seeds | queries | verdict |\n"
+        "| --- | --- | --: | --: | --: | --: | --: | --- |\n"
+        "| one | fcvid | +21.4 % | – | – | – | – | not run here (data absent) |\n"
+        "| two | demo | – | +12.3 % | -5.0 % to +25.0 % | 3 | 1000 | not reproduced |\n"
+        f"\n{RULE}\n"
+    )
+
+
+def test_claims_are_frozen_and_need_no_figures():
+    with pytest.raises(AttributeError):
+        CLAIMS[0].figure = 0.0
+    assert replace(CLAIMS[0], figure=None).figure is None
+    code = "import sys, chain.claims.decide; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
