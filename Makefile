@@ -1,15 +1,18 @@
 # Shortcuts; the README's commands do the same.
-.PHONY: repro test lint seeds
+.PHONY: repro quick test lint
 
 repro:
 	dvc repro
+
+# Half the demo, three methods, one seed and no ablations: a first look in minutes.
+quick:
+	dvc exp run -n quick -S repeats=1 -S 'grid.methods=[lsh,conmh,chain]' \
+	  -S 'ablations.datasets=[]' -S data.demo.source.clips_per_category=24 \
+	  -S 'data.demo.bank.spatial=[consistent]' -S pretrain.steps=150 \
+	  -S data.demo.methods.chain.training.batch=48 -S data.demo.methods.conmh.training.batch=48
 
 test:
 	pytest
 
 lint:
 	ruff check . && ruff format --check . && mypy
-
-# The main job with three seeds: tables then show mean ± sd.
-seeds:
-	dvc exp run -S repeats=3 -n seeds

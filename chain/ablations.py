@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
+import torch
 from pydantic import RootModel, model_validator
 
 from chain.codes import Codes, pack
 from chain.datasets.manifest import Roles
 from chain.features.store import FeatureStore
 from chain.files import write_csv
+from chain.methods.base import Method
 from chain.params import Parameters
 from chain.results import read_table
 from chain.retrieval.evaluate import evaluate_roles
@@ -41,6 +43,16 @@ class AblationsConfig(Parameters):
     chain_plus: dict[str, Variants]
 
 
+def encode_and_evaluate(
+    model: Method, store: FeatureStore, roles: Roles, topk: list[int], device: torch.device
+) -> dict[str, pd.DataFrame]:
+    """The tables of `Evaluation.tables` for the codes of all clips of a store."""
+    codes = Codes(
+        store.index["id"].to_numpy().astype(str), pack(encode_store(model, store, device))
+    )
+    return evaluate_roles(codes, store.index, roles, topk)
+
+
 def run_variant(
     run: Run, roles: Roles, topk: list[int], machine: RuntimeConfig, scratch: Path
 ) -> dict[str, pd.DataFrame]:
@@ -53,9 +65,8 @@ def run_variant(
         scratch.mkdir(exist_ok=True)
         model, _ = train_run(run, machine, scratch)
         store = FeatureStore.open(run.features)
-        values = encode_store(model, store, set_up(machine, training=True))
-        codes = Codes(store.index["id"].to_numpy().astype(str), pack(values))
-        tables = evaluate_roles(codes, store.index, roles, topk)
+        device = set_up(machine, training=True)
+        tables = encode_and_evaluate(model, store, roles, topk, device)
         for name, path in paths.items():
             write_csv(path, tables[name])
     return {name: read_table(path) for name, path in paths.items()}

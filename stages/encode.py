@@ -1,11 +1,9 @@
 """Hash codes of every clip."""
 
-import torch
-
 from chain.codes import code_statistics, pack, save_codes
 from chain.features.store import FeatureStore
 from chain.files import replacing, write_json
-from chain.methods import method_class, method_config
+from chain.methods import load_method, method_config
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 from chain.training.encode import encode_store
@@ -29,8 +27,7 @@ def encode(dataset: str, method: str, bits: int) -> str:
     with replacing(ARTIFACTS / "codes" / dataset / f"{method}_{bits}") as out:
         out.mkdir()
         for number in range(seed, seed + repeats):
-            model = method_class(method)(config, store.width, bits)
-            model.load_state_dict(torch.load(models / f"seed_{number}.pt", weights_only=True))
+            model = load_method(method, config, store.width, bits, models / f"seed_{number}.pt")
             codes = pack(encode_store(model, store, device))
             save_codes(out / f"seed_{number}.npz", store.index["id"].tolist(), codes)
             statistics[f"seed_{number}"] = code_statistics(codes)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from chain.datasets.demo import ORDER_ONLY
 from chain.datasets.manifest import Roles, has_labels, select
@@ -13,7 +12,7 @@ from chain.figures.retrieval_examples import choose_queries
 from chain.figures.scenes import scene_strips
 from chain.figures.style import save
 from chain.files import replacing
-from chain.methods import method_config
+from chain.methods import load_method, method_config
 from chain.methods.chain import Chain, ChainConfig
 from chain.models.scenes import cluster_scenes
 from chain.params import parse
@@ -36,9 +35,9 @@ def local_tasks(dataset: str, bits: int) -> str:
     assert isinstance(config, ChainConfig)
     set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
-    model = Chain(config, store.width, bits)
     weights = ARTIFACTS / "models" / dataset / f"chain_{bits}" / f"seed_{seed}.pt"
-    model.load_state_dict(torch.load(weights, weights_only=True))
+    model = load_method("chain", config, store.width, bits, weights)
+    assert isinstance(model, Chain)
     roles = parse(Roles, roles, f"data.{dataset}.roles")
     clips = select(store.index, roles.query or roles.train)
     labels = store.index["labels"].to_numpy()

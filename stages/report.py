@@ -13,6 +13,7 @@ from chain.results import over_seeds, read_grid
 from stages.common import ARTIFACTS, PARAMS, parameters, run
 
 METRICS, PLOTS, README = Path("metrics"), Path("plots"), Path("README.md")
+REPORTED = ("claims", "ablations", "transfer", "cost")
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "faiss-cpu", "av", "dvc")
 
 
@@ -22,7 +23,7 @@ def report(lengths: str) -> str:
     )
     bits = sorted(set(map(int, lengths.split(","))))
     scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
-    text = {name: (METRICS / f"{name}.md").read_text() for name in ("claims", "ablations", "cost")}
+    text = {name: (METRICS / f"{name}.md").read_text() for name in REPORTED}
     pictures = [
         Figure(path, "Sensitivity to each parameter")
         for path in sorted((PLOTS / "ablations").glob("*.png"))
@@ -40,6 +41,11 @@ def report(lengths: str) -> str:
                 "Each variant changes one thing; default is the method as it stands above.",
                 tables_from_markdown(text["ablations"]),
                 figures=tuple(pictures),
+            ),
+            Section(
+                "Transfer",
+                "Trained on one data set, evaluated on another that shares its CNN.",
+                tables_from_markdown(text["transfer"]),
             ),
             Section("Cost", tables=tables_from_markdown(text["cost"])),
         ),

@@ -10,6 +10,7 @@ from chain.params import leaves
 from chain.results import over_seeds
 
 DEFAULT = "default"
+TRANSFER = ("source", "dataset", "method")
 KEYS = ("dataset", "method", "table", "variant")
 TITLES = {
     "encoder": "Temporal encoder",
@@ -74,6 +75,28 @@ def ablation_markdown(
         lines.append([str(variant).replace("_", " "), *settings, *wide.loc[variant]])
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return f"### {title}{dataset_label(first['dataset'])})\n\n{table}"
+
+
+def transfer_markdown(scores: pd.DataFrame) -> str:
+    """Strict mAP@K of methods trained on one data set (`source`) and evaluated on another."""
+    if scores.empty:
+        return "No two data sets of this run share a CNN.\n"
+    topk = sorted(scores["k"].unique())
+    lines = [
+        ["trained on", "retrieval on", "method", *(f"mAP@{k}" for k in topk)],
+        ["---", "---", "---", *("--:" for _ in topk)],
+    ]
+    for (source, dataset, method), cell in scores.groupby(list(TRANSFER), sort=False):
+        names = [dataset_label(str(source)), dataset_label(str(dataset))]
+        names.append(method_style(str(method)).label)
+        by_k = cell.set_index("k")
+        lines.append([*names, *(_mean_and_sd(by_k.loc[k]) for k in topk)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _mean_and_sd(row: pd.Series) -> str:
+    text = f"{row['map_strict']:.3f}"
+    return f"{text} ± {row['sd_strict']:.3f}" if "sd_strict" in row else text
 
 
 def sensitivity_points(

@@ -12,6 +12,7 @@ from chain.figures.ablation_tables import (
     ablation_markdown,
     ablation_scores,
     sensitivity_points,
+    transfer_markdown,
 )
 from chain.figures.sensitivity import sensitivity
 from chain.report.convert import tables_from_markdown
@@ -257,3 +258,18 @@ def test_every_shipped_table_has_a_title_and_every_parameter_is_swept() -> None:
     ]
     assert {key for (key,) in alone} >= set(PARAMETERS)
     assert set(PARAMETERS) <= set(params.leaves(tree["methods"]["chain"]))
+
+
+def test_transfer_by_hand() -> None:
+    rows = [
+        ("ucf101", "hmdb51", "chain", 5, 0.25, 0.5),
+        ("ucf101", "hmdb51", "chain", 20, 0.125, 0),
+    ]
+    columns = ["source", "dataset", "method", "k", "map_strict", "sd_strict"]
+    table = pd.DataFrame(rows, columns=columns)
+    assert transfer_markdown(table).splitlines()[2:] == [
+        "| UCF101 | HMDB51 | CHAIN | 0.250 ± 0.500 | 0.125 ± 0.000 |"
+    ]
+    alone = transfer_markdown(table.drop(columns="sd_strict")).splitlines()
+    assert alone[2] == "| UCF101 | HMDB51 | CHAIN | 0.250 | 0.125 |"
+    assert transfer_markdown(pd.DataFrame()) == "No two data sets of this run share a CNN.\n"

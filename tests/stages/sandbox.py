@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 TRAINING = {"epochs": 2, "batch": 16}
 SMALL = {
     "repeats": 2,
-    "grid": {"methods": ["lsh", "conmh", "chain", "chain_plus"]},
+    "grid": {"methods": ["conmh", "chain", "chain_plus"]},
     "ablations": {"tables": ["tasks"]},
     "data": {
         "demo": {

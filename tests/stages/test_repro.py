@@ -18,14 +18,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_one_command_makes_metrics_curves_and_figures(project: Project) -> None:
     metrics = project.json("metrics/retrieval.json")["demo"]
-    assert set(metrics) == {"lsh", "conmh", "chain", "chain_plus"}
+    assert set(metrics) == {"conmh", "chain", "chain_plus"}
     for method in metrics.values():
         assert set(method) == {"b16", "b32", "b64"}
         assert all(0 < cell["strict"]["map20"] < 1 for cell in method.values())
     headline = project.json("metrics/headline.json")
     assert headline == metrics["chain"]["b64"]
     compared = pd.read_csv(project.folder / "plots/compare/map.csv")
-    assert list(compared) == ["k", "lsh", "conmh", "chain", "chain_plus"]
+    assert list(compared) == ["k", "conmh", "chain", "chain_plus"]
     figures = {path.stem for path in (project.folder / "plots/figures").glob("*.png")}
     assert {"map_strict", "precision_recall", "retrieved", "tsne", "learning_curves"} <= figures
     assert "category_gain" in figures
@@ -46,6 +46,8 @@ def test_ablations_claims_and_report(project: Project) -> None:
     verdicts = set(claims["verdict"])
     assert verdicts <= {"reproduced", "not reproduced", "not run here (data absent)"}
     assert verdicts > {"not run here (data absent)"}
+    transfer = (project.folder / "metrics/transfer.md").read_text()
+    assert transfer == "No two data sets of this run share a CNN.\n"
     for name in ("scenes", "order"):
         assert (project.folder / f"plots/local_tasks/{name}.png").stat().st_size
     page = (project.folder / "plots/report.html").read_text()

@@ -1,0 +1,61 @@
+"""Train on one data set, retrieve on another: every ordered pair that shares its CNN."""
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chain.ablations import encode_and_evaluate
+from chain.datasets.manifest import Roles, has_labels
+from chain.features.backbone import PRETRAIN
+from chain.features.store import FeatureStore
+from chain.figures.ablation_tables import TRANSFER, transfer_markdown
+from chain.files import replacing, write_csv
+from chain.methods import load_method, method_config
+from chain.params import parse
+from chain.results import over_seeds
+from chain.retrieval.config import EvaluationConfig
+from chain.runtime import RuntimeConfig, set_up
+from stages.common import ARTIFACTS, parameters, run
+
+METRICS = Path("metrics")
+
+
+def transfer(bits: int) -> str:
+    datasets, grid, data, methods, evaluation, seed, repeats, runtime = parameters(
+        "datasets", "grid", "data", "methods", "evaluation", "seed", "repeats", "runtime"
+    )
+    topk = parse(EvaluationConfig, evaluation, "evaluation").topk
+    device = set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
+    stores = {name: FeatureStore.open(ARTIFACTS / "features" / name) for name in datasets}
+    found = []
+    for source, target in permutations(datasets, 2):
+        store, own = stores[target], data[source]["methods"]
+        if not _share_cnn(data[source], data[target]) or not has_labels(store.index):
+            continue
+        roles = parse(Roles, data[target]["roles"], f"data.{target}.roles")
+        for method in grid["methods"]:
+            config = method_config(method, methods[method], own["all"], own[method])
+            for number in range(seed, seed + repeats):
+                weights = ARTIFACTS / "models" / source / f"{method}_{bits}" / f"seed_{number}.pt"
+                model = load_method(method, config, store.width, bits, weights)
+                scores = encode_and_evaluate(model, store, roles, topk, device)["map"]
+                place = {"source": source, "dataset": target, "method": method, "seed": number}
+                found.append(scores.assign(**place))
+    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    table = over_seeds(table, "k", TRANSFER)
+    write_csv(METRICS / "transfer.csv", table)
+    with replacing(METRICS / "transfer.md") as temporary:
+        temporary.write_text(transfer_markdown(table))
+    return f"transfer: {len(found)} evaluations in {METRICS}/transfer.md"
+
+
+def _share_cnn(source: dict[str, Any], target: dict[str, Any]) -> bool:
+    """Not where each data set has pre-trained a CNN of its own."""
+    mine, theirs = source["backbone"], target["backbone"]
+    return bool(mine == theirs and mine["weights"] != PRETRAIN)
+
+
+if __name__ == "__main__":
+    run(transfer, "bits")
