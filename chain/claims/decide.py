@@ -111,8 +111,8 @@ def verdict(claim: Claim, found: Measured | None) -> str:
 def claims_markdown(table: pd.DataFrame) -> str:
     """The table of `decide` in Markdown, gains in percent, with the rule below it."""
     lines = [
-        ["claim", "data set", "paper", "measured", "95 % interval", "seeds", "queries", "verdict"],
-        ["---", "---", "--:", "--:", "--:", "--:", "--:", "---"],
+        ["claim", "data set", "verdict", "paper", "measured", "95 % interval", "seeds", "queries"],
+        ["---", "---", "---", "--:", "--:", "--:", "--:", "--:"],
     ]
     for row in table.to_dict("records"):
         ends = "–"
@@ -120,7 +120,7 @@ def claims_markdown(table: pd.DataFrame) -> str:
             ends = f"{_percent(row['low'])} to {_percent(row['high'])}"
         gains = [_percent(row["paper"]), _percent(row["measured"]), ends]
         counts = [str(row[name]) if pd.notna(row[name]) else "–" for name in ("seeds", "queries")]
-        lines.append([row["claim"], row["data set"], *gains, *counts, row["verdict"]])
+        lines.append([row["claim"], row["data set"], row["verdict"], *gains, *counts])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{RULE}\n"
 
 

@@ -11,8 +11,13 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
+from chain.datasets.activitynet import ActivityNetConfig, index_activitynet
 from chain.datasets.demo import DemoConfig, render
+from chain.datasets.fcvid import FCVIDConfig, index_fcvid
 from chain.datasets.folder import FolderConfig, index_folder
+from chain.datasets.hmdb51 import HMDB51Config, index_hmdb51
+from chain.datasets.kinetics import KineticsConfig, index_kinetics
+from chain.datasets.ucf101 import UCF101Config, index_ucf101
 from chain.errors import InputError
 from chain.params import parse
 
@@ -21,6 +26,11 @@ Index = Callable[[Any, Path, int], pd.DataFrame]
 SOURCES: dict[str, tuple[type[BaseModel], Index]] = {
     "demo": (DemoConfig, render),
     "folder": (FolderConfig, index_folder),
+    "ucf101": (UCF101Config, index_ucf101),
+    "hmdb51": (HMDB51Config, index_hmdb51),
+    "activitynet": (ActivityNetConfig, index_activitynet),
+    "fcvid": (FCVIDConfig, index_fcvid),
+    "kinetics": (KineticsConfig, index_kinetics),
 }
 
 

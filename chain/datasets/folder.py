@@ -2,25 +2,19 @@
 
 import hashlib
 import logging
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
-from tqdm import tqdm
 
-from chain.datasets.manifest import COLUMNS, SEPARATOR, file_sha256
+from chain.datasets.clips import EXTENSIONS, find_clips, first_few, make_manifest
+from chain.datasets.manifest import SEPARATOR
 from chain.errors import InputError
 from chain.params import Parameters
 
 log = logging.getLogger(__name__)
-
-EXTENSIONS = ".mp4 .avi .mkv .mov .webm .mpg .mpeg .m4v .wmv .flv .3gp .ts"
-SHOWN = 3  # names in a warning about many clips
 
 
 class FolderConfig(Parameters):
@@ -29,7 +23,7 @@ class FolderConfig(Parameters):
     root: str
     split_file: str | None = None
     """CSV with columns path and split, and perhaps labels; relative to the root, or absolute."""
-    extensions: list[str] = Field(EXTENSIONS.split())
+    extensions: list[str] = Field(list(EXTENSIONS))
     shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {"train": 0.5, "database": 0.33, "query": 0.17}
     )
@@ -51,7 +45,7 @@ def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame
     and a listed clip that is not there is left out; both are logged. Raises InputError if `root`
     holds no clips, two clips differ in their suffix only, or the split file is unusable.
     """
-    paths = _find_clips(root, config.extensions)
+    paths = find_clips(root, config.extensions)
     by_id: dict[str, str] = {}
     for path in paths:
         name = str(PurePosixPath(path).with_suffix(""))
@@ -72,32 +66,9 @@ def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame
         if "labels" in listed:
             labels |= {name: listed["labels"][path] for name, path in found.items()}
 
-    with ThreadPoolExecutor(workers) as pool:
-        hashes = pool.map(file_sha256, [root / path for path in by_id.values()])
-        digests = list(tqdm(hashes, total=len(by_id), desc="hash", unit="clip", mininterval=1))
-    rows = [
-        (name, path, (root / path).stat().st_size, digest, labels[name], splits.get(name, ""))
-        for (name, path), digest in zip(by_id.items(), digests, strict=True)
-    ]
-    log.info("%s: %d clips in %d categories", root, len(rows), len(set(labels.values()) - {""}))
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values("id", ignore_index=True)
-
-
-def _find_clips(root: Path, extensions: Sequence[str]) -> list[str]:
-    """The clips' paths relative to `root`, sorted."""
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder of clips")
-    suffixes = {extension.lower() for extension in extensions}
-    paths = []
-    for folder, folders, files in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in suffixes and path.is_file():
-                paths.append(path.relative_to(root).as_posix())
-    if not paths:
-        raise InputError(f"{root}: no clips (looked for files ending in {', '.join(extensions)})")
-    return sorted(paths)
+    manifest = make_manifest(root, by_id, labels, splits, workers)
+    log.info("%s: %d clips in %d categories", root, len(by_id), len(set(labels.values()) - {""}))
+    return manifest
 
 
 def _category(root: Path, path: str) -> str:
@@ -142,5 +113,4 @@ def _read_split_file(path: Path) -> pd.DataFrame:
 
 def _warn(what: str, paths: set[str]) -> None:
     if paths:
-        first = ", ".join(sorted(paths)[:SHOWN])
-        log.warning("%d clips %s: %s%s", len(paths), what, first, ", ..." * (len(paths) > SHOWN))
+        log.warning("%d clips %s: %s", len(paths), what, first_few(paths))

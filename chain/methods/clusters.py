@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -49,6 +48,8 @@ def kmeans(points: Tensor, clusters: int, start: Tensor | None = None) -> tuple[
 
     Lloyd's iterations go on from the centres `start` (K, D), or begin with k-means++.
     """
+    from sklearn.cluster import KMeans  # takes over a second to load, and few methods need it
+
     init = "k-means++" if start is None else start.numpy()
     seed = int(torch.randint(2**31, ()))
     with threadpool_limits(limits=1):  # sums in one order, whatever the number of cores

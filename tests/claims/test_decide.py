@@ -275,10 +275,10 @@ def test_markdown_by_hand():
     table.loc[1, ["seeds", "queries"]] = [3, 1000]
     table.loc[1, "verdict"] = NOT_REPRODUCED
     assert claims_markdown(table) == (
-        "| claim | data set | paper | measured | 95 % interval | seeds | queries | verdict |\n"
-        "| --- | --- | --: | --: | --: | --: | --: | --- |\n"
-        "| one | fcvid | +21.4 % | – | – | – | – | not run here (data absent) |\n"
-        "| two | demo | – | +12.3 % | -5.0 % to +25.0 % | 3 | 1000 | not reproduced |\n"
+        "| claim | data set | verdict | paper | measured | 95 % interval | seeds | queries |\n"
+        "| --- | --- | --- | --: | --: | --: | --: | --: |\n"
+        "| one | fcvid | not run here (data absent) | +21.4 % | – | – | – | – |\n"
+        "| two | demo | not reproduced | – | +12.3 % | -5.0 % to +25.0 % | 3 | 1000 |\n"
         f"\n{RULE}\n"
     )
 

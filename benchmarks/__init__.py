@@ -1,0 +1,1 @@
+"""Measurements against what others use: `python -m benchmarks.<name>` prints a small table."""

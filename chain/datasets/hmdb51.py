@@ -1,0 +1,59 @@
+"""HMDB51 (ICCV 2011): 6,766 clips of 51 actions, with three folds of 70 + 30 clips each.
+
+Below the root: the unpacked archives of the categories, `<category>/<clip>.avi`, and that of the
+lists, `testTrainMulti_7030_splits/<category>_test_splitN.txt`.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from chain.datasets.official import (
+    Listed,
+    add,
+    find_listed,
+    join_labels,
+    official_manifest,
+    read_lines,
+    without_suffix,
+)
+from chain.errors import InputError
+from chain.params import Parameters
+
+LISTS = "testTrainMulti_7030_splits"
+CATEGORIES = 51
+SPLITS = {"0": "", "1": "train", "2": "test"}
+PUBLISHED = {"train": 3570, "test": 1530, "all": 6766}
+
+
+class HMDB51Config(Parameters):
+    """Where the data set lies, and which fold is used."""
+
+    root: str
+    fold: Literal[1, 2, 3]
+
+
+def index_hmdb51(config: HMDB51Config, root: Path, workers: int) -> pd.DataFrame:
+    """The manifest of one fold, in splits `train` and `test`; clips with code 0 are left out.
+
+    A line of a category's list is `<clip>.avi <code>` with code 1 train, 2 test, 0 unused. Raises
+    InputError if a list is missing or malformed, a clip is there twice, or none.
+    """
+    ending = f"_test_split{config.fold}.txt"
+    lists = sorted((root / LISTS).glob(f"[!.]*{ending}"))
+    if len(lists) != CATEGORIES:
+        raise InputError(
+            f"{root / LISTS}: {len(lists)} lists <category>{ending}, expected {CATEGORIES}"
+        )
+    listed: dict[str, Listed] = {}
+    for path in lists:
+        category = path.name.removesuffix(ending)
+        for where, line in read_lines(path):
+            match line.rsplit(maxsplit=1):
+                case [clip, code] if code in SPLITS:
+                    entry = Listed(join_labels([category], where), SPLITS[code])
+                    add(listed, f"{category}/{without_suffix(clip)}", entry, where)
+                case _:
+                    raise InputError(f"{where}: expected <clip> <0, 1 or 2>, found {line!r}")
+    return official_manifest(root, listed, find_listed(root, listed), PUBLISHED, workers)

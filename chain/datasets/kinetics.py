@@ -1,0 +1,60 @@
+"""Kinetics (arXiv 1705.06950), or anything listed in its CSV format.
+
+Below the root: CSV files with the columns label, youtube_id, time_start, time_end (whole seconds)
+and split, and the clips as `[<split>/][<label>/]<youtube_id>_<start>_<end>.mp4`, both times in six
+digits. Other columns are ignored.
+"""
+
+import csv
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+from pydantic import Field
+
+from chain.datasets.official import (
+    Listed,
+    add,
+    find_listed,
+    join_labels,
+    official_manifest,
+    read_lines,
+)
+from chain.errors import InputError
+from chain.params import Parameters
+
+NEEDED = ("label", "youtube_id", "time_start", "time_end", "split")
+
+
+class KineticsConfig(Parameters):
+    """Where the data set lies, and its CSV files, relative to the root or absolute."""
+
+    root: str
+    csv_files: Annotated[list[str], Field(min_length=1)]
+
+
+def index_kinetics(config: KineticsConfig, root: Path, workers: int) -> pd.DataFrame:
+    """The manifest, with the CSV's splits by its own names (`train`, `validate`, `test`).
+
+    No counts are published that a copy could still reach: videos vanish from the web. Raises
+    InputError if a file is missing or malformed, a clip is there twice, or none.
+    """
+    listed: dict[str, Listed] = {}
+    for file in config.csv_files:
+        _read_csv(root / file, listed)
+    return official_manifest(root, listed, find_listed(root, listed), {}, workers)
+
+
+def _read_csv(path: Path, listed: dict[str, Listed]) -> None:
+    (_, header), *lines = read_lines(path)
+    columns = next(csv.reader([header]))
+    for column in NEEDED:
+        if column not in columns:
+            raise InputError(f"{path}: no column {column!r}")
+    for where, line in lines:
+        row = dict(zip(columns, next(csv.reader([line])), strict=False))
+        label, clip, start, end, split = (row.get(column, "") for column in NEEDED)
+        if not (clip and split and start.isdecimal() and end.isdecimal()):
+            raise InputError(f"{where}: expected {', '.join(NEEDED)}, times in whole seconds")
+        name = f"{clip}_{int(start):06d}_{int(end):06d}"
+        add(listed, name, Listed(join_labels(filter(None, [label]), where), split), where)

@@ -1,0 +1,154 @@
+"""Benchmarks with official lists: what the lists name, compared with what lies on disk.
+
+A clip's id is its name in the lists without the suffix. Whatever lies below the root and ends in
+that name, with any video suffix, is the clip, so that re-encoded copies and unpacked archives are
+found where they are. Partial copies go on with notes, which are logged and kept in
+`manifest.attrs["notes"]`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from chain.datasets.clips import EXTENSIONS, find_clips, first_few, make_manifest
+from chain.datasets.manifest import SEPARATOR
+from chain.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What the lists say of a clip."""
+
+    labels: str
+    split: str
+    """Empty for a clip that the lists name but leave out."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies on disk."""
+
+    paths: dict[str, str]
+    """Of the clips that the lists name: id -> path below the root."""
+    extra: list[str]
+    """Paths of the clips that no list names."""
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """The lines of a list that are not blank, each with its place (`file:line`) for messages.
+
+    Raises InputError if the file is missing, not UTF-8 text, or has none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such list") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None
+    numbered = enumerate(text.split("\n"), start=1)
+    lines = [(f"{path}:{number}", line.strip()) for number, line in numbered if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: an empty list")
+    return lines
+
+
+def without_suffix(name: str) -> str:
+    """A clip's id: `./a/b.c.avi` -> `a/b.c`; only video suffixes go."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("") if path.suffix.lower() in EXTENSIONS else path)
+
+
+def join_labels(labels: Iterable[str], where: str) -> str:
+    """Labels as the manifest writes them: distinct and sorted. InputError if one holds a `;`."""
+    distinct = sorted(set(labels))
+    for label in distinct:
+        if SEPARATOR in label:
+            raise InputError(f"{where}: label {label!r} must not contain {SEPARATOR!r}")
+    return SEPARATOR.join(distinct)
+
+
+def add(listed: dict[str, Listed], name: str, clip: Listed, where: str) -> None:
+    """Put a clip into `listed`; InputError if it is there already."""
+    if name in listed:
+        raise InputError(f"{where}: clip {name!r} is listed a second time")
+    listed[name] = clip
+
+
+def find_listed(root: Path, listed: Mapping[str, Listed], prefix: str = "") -> Found:
+    """Look for the listed clips below `root`; a file's name may also have `prefix` before it.
+
+    Raises InputError if none is there, or one is there twice.
+    """
+    paths: dict[str, str] = {}
+    extra = []
+    for path in find_clips(root, EXTENSIONS):
+        name = next((name for name in _names(path, prefix) if name in listed), None)
+        if name is None:
+            extra.append(path)
+        elif name in paths:
+            raise InputError(f"{root}: {paths[name]} and {path} are both clip {name!r}")
+        else:
+            paths[name] = path
+    if not any(listed[name].split for name in paths):
+        raise InputError(f"{root}: none of the {_used(listed):,} clips that the lists name is here")
+    return Found(paths, extra)
+
+
+def _names(path: str, prefix: str) -> list[str]:
+    """What a list may call the file: `a/b/c.avi` -> a/b/c, b/c, c."""
+    parts = PurePosixPath(without_suffix(path)).parts
+    names = ["/".join(parts[start:]) for start in range(len(parts))]
+    return [*names, parts[-1].removeprefix(prefix)]
+
+
+def official_manifest(
+    root: Path,
+    listed: Mapping[str, Listed],
+    found: Found,
+    published: Mapping[str, int],
+    workers: int,
+) -> pd.DataFrame:
+    """The manifest of the clips that are listed in a split and were found.
+
+    `published` gives the number of clips of every split, and perhaps under `all` of those that the
+    lists name. What differs from the lists or from these numbers is logged and put in
+    `attrs["notes"]`, one line each.
+    """
+    paths = {name: path for name, path in found.paths.items() if listed[name].split}
+    labels = {name: listed[name].labels for name in paths}
+    splits = {name: listed[name].split for name in paths}
+    manifest = make_manifest(root, paths, labels, splits, workers)
+
+    missing = [name for name, clip in listed.items() if clip.split and name not in paths]
+    same = manifest.groupby("sha256")["id"].agg(list)
+    twins = [" = ".join(ids) for ids in same if len(ids) > 1]
+    counts = Counter(splits.values())
+    counts["all"] = len(found.paths)
+    differing = [
+        f"{split} {counts[split]:,} (published: {number:,})"
+        for split, number in published.items()
+        if counts[split] != number
+    ]
+    notes = []
+    if differing:
+        notes.append(f"clips found: {', '.join(differing)}")
+    if missing:
+        notes.append(f"{len(missing):,} of {_used(listed):,} clips missing: {first_few(missing)}")
+    if found.extra:
+        notes.append(f"{len(found.extra):,} clips in no list, left out: {first_few(found.extra)}")
+    if twins:
+        notes.append(f"{len(twins):,} sets of clips with the same bytes: {first_few(twins)}")
+    for note in notes:
+        log.warning("%s: %s", root, note)
+    manifest.attrs["notes"] = notes
+    return manifest
+
+
+def _used(listed: Mapping[str, Listed]) -> int:
+    return sum(clip.split != "" for clip in listed.values())
