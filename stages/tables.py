@@ -31,7 +31,10 @@ def tables(dataset: str, lengths: str) -> str:
             by_length[f"b{length}"] = {p: map_by_k(cell, f"map_{p}") for p in PROTOCOLS}
         spreads = [f"sd_{p}" for p in PROTOCOLS if f"sd_{p}" in scores]
         wide = wide_table(scores, [*(f"map_{p}" for p in PROTOCOLS), *spreads])
-        text = "\n".join(f"### mAP@K, {p} protocol\n\n{markdown_table(scores, p)}" for p in PROTOCOLS)
+        text = "\n".join(
+            f"### mAP@K, {protocol} protocol\n\n{markdown_table(scores, protocol)}"
+            for protocol in PROTOCOLS
+        )
     if len(scores) and dataset in set(scores["dataset"]):
         curve = wide_curve(scores, dataset, bits[-1], "k", "map_strict")
         precision = wide_curve(ranks, dataset, bits[-1], "recall", "precision")

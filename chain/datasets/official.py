@@ -116,9 +116,9 @@ def official_manifest(
 ) -> pd.DataFrame:
     """The manifest of the clips that are listed in a split and were found.
 
-    `published` gives the number of clips of every split, and perhaps under `all` of those that the
-    lists name. What differs from the lists or from these numbers is logged and put in
-    `attrs["notes"]`, one line each.
+    `published` gives the number of clips in every split, and perhaps under `all` that of every clip
+    which the lists name, used or not. What differs from the lists or from these numbers is logged
+    and put in `attrs["notes"]`, one line each.
     """
     paths = {name: path for name, path in found.paths.items() if listed[name].split}
     labels = {name: listed[name].labels for name in paths}

@@ -1,0 +1,97 @@
+"""The transfer stage on two small data sets of random features."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from chain import params
+from chain.features.store import FeatureStore
+from chain.methods import load_method, method_class, method_config
+from chain.training import encode_store
+from chain.training.loop import build
+from stages import transfer
+
+ROOT = Path(__file__).parents[2]
+WIDTH, DENSE, BITS = 6, 8, 16
+SPLITS = ["train", "database", "query"] * 8
+
+
+def write_features(folder: Path, seed: int) -> FeatureStore:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    labels = random.permutation(["a", "b", "c"] * 8)
+    ids = [f"{number:03d}" for number in range(24)]
+    pd.DataFrame({"id": ids, "labels": labels, "split": SPLITS}).to_csv(
+        folder / "index.csv", index=False
+    )
+    np.save(folder / "clean.npy", random.normal(size=(24, DENSE, WIDTH)).astype(np.float16))
+    np.save(folder / "train.npy", np.arange(0, 24, 3))
+    return FeatureStore.open(folder)
+
+
+def write_project(folder: Path, weights: str) -> None:
+    """Data sets `one` and `two`, whose LSH models are there; `weights` are those of both CNNs."""
+    tree = params.load(ROOT / "params.yaml")
+    data = params.merge(tree["data"]["demo"], {"backbone": {"weights": weights}})
+    tree |= {"datasets": ["one", "two"], "repeats": 2, "evaluation": {"topk": [1, 5]}}
+    tree |= {"grid": {"methods": ["lsh"]}, "data": {"one": data, "two": data}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
+    for seed, name in enumerate(tree["datasets"]):
+        store = write_features(folder / "artifacts/features" / name, seed)
+        models = folder / f"artifacts/models/{name}/lsh_{BITS}"
+        models.mkdir(parents=True)
+        for number in range(2):
+            model = build(*lsh(tree), store, BITS, number)
+            torch.save(model.state_dict(), models / f"seed_{number}.pt")
+
+
+def lsh(tree: dict[str, Any]) -> tuple[Any, Any]:
+    own = tree["data"]["one"]["methods"]
+    return method_class("lsh"), method_config("lsh", tree["methods"]["lsh"], own["all"], own["lsh"])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHAIN_DEVICE", "cpu")
+    monkeypatch.setenv("CHAIN_THREADS", "1")
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
+    return tmp_path
+
+
+def test_each_ordered_pair_is_evaluated_with_the_source_s_model(here: Path) -> None:
+    write_project(here, "shared.pth")
+    assert transfer.transfer(BITS).startswith("transfer: 4 evaluations")
+    table = pd.read_csv(here / "metrics/transfer.csv")
+    pairs = table[["source", "dataset"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["one", "two"], ["two", "one"]]
+    assert (table["sd_strict"] >= 0).all() and table["map_strict"].between(0, 1).all()
+
+    # By hand: the first data set's models hash the second one's clips, mAP@1 of the top clip.
+    tree = params.load(here / "params.yaml")
+    store = FeatureStore.open(here / "artifacts/features/two")
+    split, labels = store.index["split"].to_numpy(), store.index["labels"].to_numpy()
+    found = []
+    for number in range(2):
+        weights = here / f"artifacts/models/one/lsh_{BITS}/seed_{number}.pt"
+        model = load_method("lsh", lsh(tree)[1], WIDTH, BITS, weights)
+        signs = encode_store(model, store, torch.device("cpu")) >= 0
+        for query in np.flatnonzero(split == "query"):
+            database = np.flatnonzero(split == "database")
+            distances = (signs[database] != signs[query]).sum(axis=1)
+            nearest = database[distances == distances.min()]
+            found.append((labels[nearest] == labels[query]).mean())
+    first = table[(table["source"] == "one") & (table["k"] == 1)]
+    assert first["map_strict"].item() == pytest.approx(np.mean(found), abs=1e-5)
+
+
+def test_data_sets_with_a_cnn_each_do_not_transfer(here: Path) -> None:
+    write_project(here, "pretrain")
+    assert transfer.transfer(BITS).startswith("transfer: 0 evaluations")
+    said = (here / "metrics/transfer.md").read_text()
+    assert said == "No two data sets of this run share a CNN.\n"
