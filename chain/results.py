@@ -1,5 +1,6 @@
 """The results of the grid, read back by cell: a data set, a method and a code length."""
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
@@ -31,6 +32,12 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
 def read_table(path: Path) -> pd.DataFrame:
     """A table of scores; ids and names of variants stay text (`001`, `NA`)."""
     return pd.read_csv(path, dtype={"id": str, "variant": str}, keep_default_na=False)
+
+
+def read_notes(artifacts: Path, dataset: str) -> list[str]:
+    """What the source of a data set has to say about it, such as files that are missing."""
+    notes: list[str] = json.loads((artifacts / "clips" / dataset / "notes.json").read_text())
+    return notes
 
 
 def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import shutil
 
 from chain.datasets import SOURCES, source_config
 from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
-from chain.files import replacing
+from chain.files import replacing, write_json
 from chain.params import parse
 from chain.scratch import scratch_folder
 from stages.common import ARTIFACTS, data_root, parameters, run
@@ -24,6 +24,7 @@ def prepare(dataset: str) -> str:
         if has_labels(manifest):
             check_retrieval(manifest, roles)
         write_manifest(scratch / "manifest.csv", manifest)
+        write_json(scratch / "notes.json", manifest.attrs.get("notes", []))
         with replacing(out) as temporary:
             shutil.move(scratch, temporary)
     return f"prepare: {len(manifest)} clips in {out / 'manifest.csv'}"

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from chain.figures.style import dataset_label
 from chain.figures.tables import markdown_table, wide_curve, wide_table
 from chain.files import replacing, write_csv, write_json
-from chain.results import map_by_k, over_seeds, read_grid
+from chain.results import map_by_k, over_seeds, read_grid, read_notes
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS, PLOTS = Path("metrics"), Path("plots/compare")
@@ -35,6 +36,8 @@ def tables(dataset: str, lengths: str) -> str:
             f"### mAP@K, {protocol} protocol\n\n{markdown_table(scores, protocol)}"
             for protocol in PROTOCOLS
         )
+        notes = [(name, note) for name in datasets for note in read_notes(ARTIFACTS, name)]
+        text += "".join(f"\n**{dataset_label(name)}**: {note}\n" for name, note in notes)
     if len(scores) and dataset in set(scores["dataset"]):
         curve = wide_curve(scores, dataset, bits[-1], "k", "map_strict")
         precision = wide_curve(ranks, dataset, bits[-1], "recall", "precision")
