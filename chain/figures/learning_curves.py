@@ -26,8 +26,8 @@ def learning_curves(table: pd.DataFrame) -> Figure:
     """One panel a method and code length, a line for each part of the loss; scales differ.
 
     `table` has columns method, bits, epoch and one for each part (`loss` is their weighted sum); a
-    part that a method does not have is NaN throughout. A column seed tells apart runs whose mean
-    is drawn; dataset and lr are ignored. Raises InputError if a column is missing, no part is
+    part that a method does not have, or not in every epoch, is NaN there. A column seed tells apart
+    runs whose mean is drawn; dataset and lr are ignored. Raises InputError if a column is missing, no part is
     there, a method has none, or rows repeat.
     """
     keys = [*KEYS, "seed"] if "seed" in table.columns else KEYS
@@ -50,9 +50,9 @@ def learning_curves(table: pd.DataFrame) -> Figure:
         present = [part for part in parts if not run[part].isna().all()]
         if not present:
             raise InputError(f"table: no part of the loss of {method!r} at {bits} bits")
-        means = checked(run, keys, present).groupby("epoch")[present].mean()
         for part in present:
-            panel.plot(means[part], marker="o" if len(means) == 1 else "", **looks[part])
+            means = checked(run.dropna(subset=part), keys, [part]).groupby("epoch")[part].mean()
+            panel.plot(means, marker="o" if len(means) == 1 else "", **looks[part])
         panel.set(title=f"{method_style(method).label}, {bits} bits", xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     for panel in axes[:, 0]:

@@ -320,7 +320,13 @@ def test_learning_curves_refuse_what_they_cannot_draw():
         learning_curves(pd.concat([history(), history()]))
     with pytest.raises(InputError, match="no part of the loss of 'lsh' at 64 bits"):
         learning_curves(pd.concat([history(), history("lsh", parts=())]))
+
+
+def test_a_part_may_be_missing_in_some_epochs():
     holey = history()
     holey.loc[1, "order"] = np.nan
-    with pytest.raises(InputError, match="column 'order' holds NaN"):
-        learning_curves(holey)
+    lines = {line.get_label(): line for line in learning_curves(holey).axes[0].lines}
+    assert list(lines["order"].get_xdata()) == [
+        epoch for row, epoch in enumerate(holey["epoch"]) if row != 1
+    ]
+    assert list(lines["loss"].get_xdata()) == list(holey["epoch"])
