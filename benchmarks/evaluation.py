@@ -110,7 +110,8 @@ def main() -> None:
     parser.add_argument("--bits", type=int, nargs="+", default=[16, 64])
     options = parser.parse_args()
     if options.one:
-        return run_one(options.one[0], int(options.one[1]), int(options.one[2]))
+        run_one(options.one[0], int(options.one[1]), int(options.one[2]))
+        return
     print("| items | bits | way | seconds | × ours | peak MB |\n|--:|--:|---|--:|--:|--:|")
     for count in options.counts:
         for bits in options.bits:
@@ -122,7 +123,6 @@ def main() -> None:
                 base = base or seconds
                 ratio = seconds / base
                 print(f"| {count:,} | {bits} | {way} | {seconds:.2f} | {ratio:.2f} | {peak:.0f} |")
-    return None
 
 
 if __name__ == "__main__":
