@@ -26,9 +26,9 @@ def learning_curves(table: pd.DataFrame) -> Figure:
     """One panel a method and code length, a line for each part of the loss; scales differ.
 
     `table` has columns method, bits, epoch and one for each part (`loss` is their weighted sum); a
-    part that a method does not have, or not in every epoch, is NaN there. A column seed tells apart
-    runs whose mean is drawn; dataset and lr are ignored. Raises InputError if a column is missing, no part is
-    there, a method has none, or rows repeat.
+    part that a method does not have, or not in every epoch, is NaN there. A column seed tells
+    apart runs whose mean is drawn; dataset and lr are ignored. Raises InputError if a column is
+    missing, no part is there, a method has none, or rows repeat.
     """
     keys = [*KEYS, "seed"] if "seed" in table.columns else KEYS
     checked(table, keys, [])
