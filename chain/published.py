@@ -5,6 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 
+READY = "_features"
+"""Ends the name of a data set that comes as ready-made features."""
+
+
+def benchmark(dataset: str) -> str:
+    """The benchmark that a data set is, however its features came about: fcvid_features -> fcvid."""
+    return dataset.removesuffix(READY)
+
+
 def read_published() -> pd.DataFrame:
     """Columns method, dataset, bits, k, map_ssvh (a fraction, `ssvh` protocol) and source.
 

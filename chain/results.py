@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 CELL = ("dataset", "method", "bits")
+FLOATS = "float_features"
+"""What stands in a method's place for the CNN's features, which have no code length."""
 
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
@@ -19,6 +21,19 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
     if not path.exists():
         return pd.DataFrame()
     return read_table(path).assign(dataset=dataset, method=method, bits=bits)
+
+
+def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
+    """`map` or `queries` of the float features; empty for a data set that is not evaluated."""
+    path = artifacts / "evaluations" / dataset / FLOATS / f"{table}.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    return read_table(path).assign(dataset=dataset)
+
+
+def read_all_floats(artifacts: Path, datasets: Sequence[str]) -> pd.DataFrame:
+    """`map` of the float features of every data set, stacked."""
+    return pd.concat([read_floats(artifacts, name, "map") for name in datasets], ignore_index=True)
 
 
 def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.DataFrame:

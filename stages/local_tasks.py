@@ -51,11 +51,13 @@ def local_tasks(dataset: str, bits: int) -> str:
     shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
     names = [labels[row] if has_labels(store.index) else store.index["id"][row] for row in shown]
     scenes = cluster_scenes(store.clean[:, None], np.array(shown), config.scene)[:, 0]
-    frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+    packed = ARTIFACTS / "frames" / dataset / "frames.npy"
     with replacing(Path("plots/local_tasks")) as out:
         out.mkdir()
         save(order_confusion(counts), out / "order.png")
-        save(scene_strips(frames[shown], scenes, names), out / "scenes.png")
+        if packed.exists():  # ready-made features have no frames to show
+            frames = np.load(packed, mmap_mode="r")[shown]
+            save(scene_strips(frames, scenes, names), out / "scenes.png")
     return f"local_tasks: {dataset}, {len(clips)} clips; plots/local_tasks"
 
 

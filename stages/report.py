@@ -9,7 +9,7 @@ from chain.report.convert import installed_versions, tables_from_markdown
 from chain.report.page import render
 from chain.report.readme import replace_block
 from chain.report.sections import figure_sections, readme_table, result_section
-from chain.results import over_seeds, read_grid
+from chain.results import over_seeds, read_all_floats, read_grid
 from stages.common import ARTIFACTS, PARAMS, parameters, run
 
 METRICS, PLOTS, README = Path("metrics"), Path("plots"), Path("README.md")
@@ -57,7 +57,7 @@ def report(lengths: str) -> str:
         temporary.write_text(render(page), encoding="utf-8")
     if len(scores) and README.exists():
         with replacing(README) as temporary:
-            table = readme_table(scores, figures["k"])
+            table = readme_table(scores, read_all_floats(ARTIFACTS, datasets), figures["k"])
             temporary.write_text(replace_block(README.read_text(), "results", table))
     return f"report: {PLOTS}/report.html; results table in {README}"
 

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from chain.figures.style import dataset_label
-from chain.figures.tables import markdown_table, wide_curve, wide_table
+from chain.figures.tables import float_table, markdown_table, wide_curve, wide_table
 from chain.files import replacing, write_csv, write_json
-from chain.results import map_by_k, over_seeds, read_grid, read_notes
+from chain.results import map_by_k, over_seeds, read_all_floats, read_grid, read_notes
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS, PLOTS = Path("metrics"), Path("plots/compare")
@@ -36,6 +36,7 @@ def tables(dataset: str, lengths: str) -> str:
             f"### mAP@K, {protocol} protocol\n\n{markdown_table(scores, protocol)}"
             for protocol in PROTOCOLS
         )
+        text += f"\n### Without a code\n\n{float_table(read_all_floats(ARTIFACTS, datasets))}"
         notes = [(name, note) for name in datasets for note in read_notes(ARTIFACTS, name)]
         text += "".join(f"\n**{dataset_label(name)}**: {note}\n" for name, note in notes)
     if len(scores) and dataset in set(scores["dataset"]):

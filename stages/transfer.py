@@ -10,6 +10,7 @@ from chain.ablations import encode_and_evaluate
 from chain.datasets.manifest import Roles, has_labels
 from chain.features.backbone import PRETRAIN
 from chain.features.store import FeatureStore
+from chain.features.weights import backbone_config
 from chain.figures.ablation_tables import TRANSFER, transfer_markdown
 from chain.files import replacing, write_csv
 from chain.methods import load_method, method_config
@@ -52,9 +53,11 @@ def transfer(bits: int) -> str:
 
 
 def _share_cnn(source: dict[str, Any], target: dict[str, Any]) -> bool:
-    """Not where each data set has pre-trained a CNN of its own."""
-    mine, theirs = source["backbone"], target["backbone"]
-    return bool(mine == theirs and mine["weights"] != PRETRAIN)
+    """Not where each has pre-trained a CNN of its own, or the features are ready-made."""
+    if not source["backbone"] or not target["backbone"]:
+        return False
+    mine, theirs = (backbone_config(data["backbone"], "backbone") for data in (source, target))
+    return mine == theirs and mine.weights != PRETRAIN
 
 
 if __name__ == "__main__":

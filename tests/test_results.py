@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from chain.files import write_csv
-from chain.results import map_by_k, over_seeds, read_ablation, read_cell, read_grid, read_history
+from chain.results import (
+    map_by_k,
+    over_seeds,
+    read_ablation,
+    read_all_floats,
+    read_cell,
+    read_grid,
+    read_history,
+)
 
 IDS = ["001", "1e3", "NA", "null", "clip_7"]
 QUERIES = pd.DataFrame({"seed": 3, "id": IDS, "ap5": [0.0, 0.25, 0.5, 0.75, 1.0]})
@@ -53,6 +61,16 @@ def test_the_grid_has_each_cell_once(tmp_path: Path) -> None:
         ("chain", 64, 0.64),
         ("lsh", 16, 0.16),
     ]
+
+
+def test_float_features_of_the_data_sets_that_have_any(tmp_path: Path) -> None:
+    table = pd.DataFrame({"seed": [0], "k": [5], "map_strict": [0.25]})
+    write_csv(tmp_path / "evaluations/demo/float_features/map.csv", table)
+    found = read_all_floats(tmp_path, ["clips", "demo"])
+    assert found.to_dict("records") == [
+        {"seed": 0, "k": 5, "map_strict": 0.25, "dataset": "demo"},
+    ]
+    assert read_all_floats(tmp_path, ["clips"]).empty
 
 
 def scores(*values: tuple[object, ...]) -> pd.DataFrame:

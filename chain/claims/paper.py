@@ -1,7 +1,9 @@
-"""What the CHAIN paper (ACM MM 2023, arXiv 2310.18926) claims, as data."""
+"""What the CHAIN paper (ACM MM 2023, arXiv 2310.18926) claims, and what CHAIN+ aims at, as data."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from chain.results import FLOATS
 
 BITS = 64
 K = 20
@@ -11,18 +13,20 @@ Kind = Literal["gain", "precision"]
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: a method of the grid or, with `ablation`, a variant of CHAIN."""
+    """A method of the grid, the float features or, with `ablation`, a variant of CHAIN."""
 
     name: str
     ablation: str | None = None
+    bits: int = BITS
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that `ours` is ahead of each of `theirs`, all of them with 64 bits.
+    """A statement that `ours` is ahead of each of `theirs`.
 
     Kind "gain" compares mAP@20, "precision" the precision at equal recall. Without `dataset` the
-    claim is put to every data set at hand. `figure` is the relative gain that the paper states.
+    claim is put to every data set at hand. `figure` is the relative gain that the paper states, or
+    that an aim of ours asks for.
     """
 
     text: str
@@ -54,4 +58,14 @@ CLAIMS = (
     Claim("Segment sampling: better than random", CHAIN, (Side("random", "sampling"),)),
     Claim("Segment sampling: better than consecutive", CHAIN, (Side("consecutive", "sampling"),)),
     Claim("Consistent augmentation: better than per frame", CHAIN, (Side("per_frame", "spatial"),)),
+)
+
+AIMS = tuple(
+    Claim(f"CHAIN+, {bits} bits: {text}", Side("chain_plus", bits=bits), (rival,), figure=figure)
+    for bits in (16, 32, 64)
+    for text, rival, figure in (
+        ("1.5 times ConMH", Side("conmh", bits=bits), 0.5),
+        ("ahead of WSCH", Side("wsch", bits=bits), None),
+        ("1.1 times the float features", Side(FLOATS), 0.1),
+    )
 )

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from chain.figures.panels import checked, curve_grid, legend_above, method_line
 from chain.figures.style import house_style, method_style, ordered
+from chain.published import benchmark
 
 
 @house_style()
@@ -42,7 +43,7 @@ def _add_published(figure: Figure, table: pd.DataFrame, published: pd.DataFrame)
     shown = []
     cells = product(table["dataset"].unique(), sorted(table["bits"].unique()))
     for panel, (dataset, bits) in zip(figure.axes, cells, strict=True):
-        part = published[(published["dataset"] == dataset) & (published["bits"] == bits)]
+        part = published[(published["dataset"] == benchmark(dataset)) & (published["bits"] == bits)]
         for method, line in part.sort_values("k").groupby("method"):
             panel.plot(line["k"], line["map_ssvh"], **_published_line(str(method)))
             shown.append(str(method))

@@ -10,6 +10,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from chain.files import replacing
+from chain.published import benchmark
 
 WIDTH = 9.0  # inches; shown about 900 pixels wide, a point is then 1.4 pixels
 DPI = 150
@@ -72,7 +73,10 @@ def method_style(method: str) -> MethodStyle:
 
 def dataset_label(dataset: str) -> str:
     """The name of a data set in print."""
-    return DATASET_LABELS.get(dataset, dataset)
+    known = DATASET_LABELS.get(benchmark(dataset))
+    if known is None:
+        return dataset
+    return known if benchmark(dataset) == dataset else f"{known} (ready-made features)"
 
 
 def ordered(methods: Iterable[str]) -> list[str]:

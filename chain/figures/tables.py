@@ -59,6 +59,20 @@ def markdown_table(table: pd.DataFrame, protocol: str = "strict") -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def float_table(table: pd.DataFrame) -> str:
+    """Strict mAP@K (dataset, k, map_strict) of the CNN's mean-pooled features by cosine."""
+    topk = sorted(table["k"].unique())
+    lines = [
+        ["data set", "strict protocol", *(f"mAP@{k}" for k in topk)],
+        ["---", "---", *("--:" for _ in topk)],
+    ]
+    for dataset, rows in table.groupby("dataset", sort=False):
+        by_k = rows.set_index("k")["map_strict"]
+        label = dataset_label(str(dataset))
+        lines.append([label, "float features, cosine", *(f"{by_k[k]:.3f}" for k in topk)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def wide_curve(table: pd.DataFrame, dataset: str, bits: int, x: str, y: str) -> pd.DataFrame:
     """One data set and code length: column `x`, then `y` in one column a method.
 

@@ -8,6 +8,7 @@ from chain.figures.style import dataset_label, method_style, ordered
 from chain.report.content import Curves, Figure, Section
 from chain.report.convert import method_series, tables_from_markdown
 
+FLOAT_LABEL = "*float features, cosine*"
 FIGURES = {  # heading -> file and caption, in the order of the report
     "Retrieval": {
         "figures/map_strict.png": "mAP@K, strict protocol: mean and sd over seeds",
@@ -18,8 +19,8 @@ FIGURES = {  # heading -> file and caption, in the order of the report
         "figures/category_gain.png": "CHAIN against ConMH, category by category",
     },
     "What is found": {
-        "figures/retrieved.png": "The five clips found first: right ones green, wrong ones red",
-        "figures/tsne.png": "t-SNE of the codes of the first categories",
+        "retrieved/retrieved.png": "The five clips found first: right ones green, wrong ones red",
+        "retrieved/tsne.png": "t-SNE of the codes of the first categories",
     },
     "The local tasks": {
         "local_tasks/scenes.png": "Scenes that affinity propagation finds in a few queries",
@@ -61,8 +62,11 @@ def result_section(scores: pd.DataFrame, text: str) -> Section:
     )
 
 
-def readme_table(scores: pd.DataFrame, k: int) -> str:
-    """Strict mAP@k of every method by code length, as Markdown, one table a data set."""
+def readme_table(scores: pd.DataFrame, floats: pd.DataFrame, k: int) -> str:
+    """Strict mAP@k of every method by code length, as Markdown, one table a data set.
+
+    Below the methods, that of the `floats` (dataset, k, map_strict), which have no code length.
+    """
     parts = []
     for dataset, part in scores[scores["k"] == k].groupby("dataset", sort=False):
         lengths = sorted(part["bits"].unique())
@@ -81,5 +85,8 @@ def readme_table(scores: pd.DataFrame, k: int) -> str:
                     text += f" ± {row['sd_strict']:.3f}"
                 texts.append(f"**{text}**" if mean == best[bits] else text)
             lines.append([method_style(method).label, *texts])
+        if len(floats):
+            found = floats[(floats["dataset"] == dataset) & (floats["k"] == k)]["map_strict"]
+            lines += [[FLOAT_LABEL, *(f"{value:.3f}" for _ in lengths)] for value in found]
         parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
     return "\n".join(parts)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from chain.datasets.manifest import Roles, label_matrix, select
 from chain.errors import InputError
 from chain.retrieval.evaluate import checked_relevance
 from chain.retrieval.metrics import average_precision
@@ -13,7 +15,7 @@ from chain.retrieval.relevance import self_matches
 BLOCK = 2**23  # similarities in memory at once: 32 MiB
 
 
-def float_map_strict(
+def float_ap_strict(
     query_features: NDArray[np.floating],
     database_features: NDArray[np.floating],
     query_ids: NDArray[np.str_],
@@ -21,12 +23,13 @@ def float_map_strict(
     query_labels: NDArray[np.bool_],
     database_labels: NDArray[np.bool_],
     topk: Sequence[int],
-) -> dict[int, float]:
-    """Strict mAP@K by K of features (Q, F) against (N, F) under cosine similarity.
+) -> dict[int, NDArray[np.float64]]:
+    """Strict AP@K (Q,) by K of features (Q, F) against (N, F) under cosine similarity.
 
-    As in `evaluate`, except that ties, not expected among floats, go to the lower database index.
-    Raises InputError if a K is not in 1..N, widths differ, a feature is not finite, labels do not
-    match the features, or no query has a relevant item.
+    As in `evaluate`, except that ties, not expected among floats, go to the lower database index; a
+    query without a relevant item has AP NaN. Raises InputError if a K is not in 1..N, widths
+    differ, a feature is not finite, labels do not match the features, or no query has a relevant
+    item.
     """
     relevance = checked_relevance(
         len(query_ids), len(database_ids), query_labels, database_labels, topk
@@ -53,7 +56,33 @@ def float_map_strict(
     answerable = relevant > 0
     if not answerable.any():
         raise InputError("labels: no query has a relevant item in the database")
-    return {k: float(average_precision(ranked, k, relevant)[answerable].mean()) for k in topk}
+    return {k: np.where(answerable, average_precision(ranked, k, relevant), np.nan) for k in topk}
+
+
+def evaluate_floats(
+    clean: NDArray[np.floating], index: pd.DataFrame, roles: Roles, topk: Sequence[int]
+) -> dict[str, pd.DataFrame]:
+    """Tables `map` (seed, k, map_strict) and `queries` (seed, id, ap<K>, ...) of float features.
+
+    A clip is the mean over its frames in `clean` (N, D, F), as LSH and PCA-ITQ see it; there is
+    nothing random, so the seed is 0. `index` is of the N clips.
+    """
+    labels, _ = label_matrix(index["labels"])
+    ids = index["id"].to_numpy(dtype=np.str_)
+    query, database = select(index, roles.query), select(index, roles.database)
+    pooled = [
+        np.stack([clean[clip].mean(axis=0, dtype=np.float32) for clip in rows])
+        for rows in (query, database)
+    ]
+    precisions = float_ap_strict(
+        *pooled, ids[query], ids[database], labels[query], labels[database], topk
+    )
+    queries = pd.DataFrame({"id": ids[query], **{f"ap{k}": ap for k, ap in precisions.items()}})
+    means = {"k": list(topk), "map_strict": [np.nanmean(ap) for ap in precisions.values()]}
+    tables = {"map": pd.DataFrame(means), "queries": queries.dropna(ignore_index=True)}
+    for table in tables.values():
+        table.insert(0, "seed", 0)
+    return tables
 
 
 def _nearest(

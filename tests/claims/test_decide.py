@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from chain.claims.decide import (
+    NOT_REACHED,
     NOT_REPRODUCED,
     NOT_RUN,
+    REACHED,
     REPRODUCED,
     RULE,
     Measured,
@@ -18,9 +20,10 @@ from chain.claims.decide import (
     measure,
     verdict,
 )
-from chain.claims.paper import CHAIN, CLAIMS, CONMH, Claim, Side
+from chain.claims.paper import AIMS, CHAIN, CLAIMS, CONMH, Claim, Side
 from chain.errors import InputError
 from chain.files import write_csv
+from chain.results import FLOATS
 
 PAIRS = ("contrastive_order", "contrastive_scene", "order_scene")
 SIDES = [
@@ -99,6 +102,16 @@ def test_all_at_hand_and_none_reproduced():
     at_hand = table[table["data set"] == "demo"]
     assert set(at_hand["verdict"]) == {NOT_REPRODUCED}
     assert (at_hand["high"] < 0).all()
+
+
+def test_ready_made_features_of_a_benchmark_have_its_claim():
+    names = ("fcvid", "fcvid_features")
+    levels = {(name, side): 0.5 + (side == CHAIN) for name in names for side in SIDES}
+    table = rows(decide(world(levels), ["fcvid_features"], resamples=20), "mAP@20 over")
+    assert list(table["data set"]) == ["fcvid_features", "ucf101", "activitynet", "hmdb51"]
+    assert list(table["verdict"]) == [REPRODUCED, NOT_RUN, NOT_RUN, NOT_RUN]
+    both = rows(decide(world(levels), names, resamples=20), "mAP@20 over")
+    assert list(both["data set"][:2]) == list(names)
 
 
 def test_a_data_set_that_is_not_asked_for_is_not_read():
@@ -268,6 +281,33 @@ def test_reading_what_the_pipeline_writes(tmp_path):
     ]
 
 
+def test_aims_ask_for_the_whole_gain_at_each_code_length():
+    """An aim needs the measured gain itself, where a claim needs only the interval's end."""
+    plus = {bits: Side("chain_plus", bits=bits) for bits in (16, 32, 64)}
+    levels = {("demo", side): 0.6 for side in plus.values()} | {("demo", Side(FLOATS)): 0.54}
+    for bits, conmh, wsch in ((16, 0.41, 0.5), (32, 0.4, 0.6), (64, 0.39, 0.61)):
+        levels |= {("demo", Side("conmh", bits=bits)): conmh}
+        levels |= {("demo", Side("wsch", bits=bits)): wsch}
+    table = decide(world(levels), ["demo"], AIMS, resamples=20)
+    found = dict(zip(table["claim"], table["verdict"], strict=True))
+    assert list(found.values()) == [
+        *(NOT_REACHED, REACHED, REACHED),
+        *(REACHED, NOT_REACHED, REACHED),
+        *(REACHED, NOT_REACHED, REACHED),
+    ]
+    assert "CHAIN+, 32 bits: 1.1 times the float features" in found
+    assert set(decide(world({}), ["demo"], AIMS, resamples=10)["verdict"]) == {NOT_RUN}
+
+
+def test_float_features_have_no_code_length(tmp_path):
+    write_csv(tmp_path / "evaluations/demo/float_features/queries.csv", queries(0.3, seeds=1))
+    write_csv(tmp_path / "evaluations/demo/chain_16/queries.csv", queries(0.4))
+    read = artifact_reader(tmp_path)
+    assert len(read("demo", Side(FLOATS), "queries")) == 30
+    assert len(read("demo", Side("chain", bits=16), "queries")) == 60
+    assert read("demo", CHAIN, "queries").empty and read("other", Side(FLOATS), "queries").empty
+
+
 def test_markdown_by_hand():
     table = decide(world({}), [], resamples=10).iloc[:2].copy()
     table["claim"], table["data set"] = ["one", "two"], ["fcvid", "demo"]
@@ -279,8 +319,9 @@ def test_markdown_by_hand():
         "| --- | --- | --- | --: | --: | --: | --: | --: |\n"
         "| one | fcvid | not run here (data absent) | +21.4 % | – | – | – | – |\n"
         "| two | demo | not reproduced | – | +12.3 % | -5.0 % to +25.0 % | 3 | 1000 |\n"
-        f"\n{RULE}\n"
     )
+    assert claims_markdown(table, "aim").startswith("| claim | data set | verdict | aim |")
+    assert "An aim is reached if" in RULE
 
 
 def test_claims_are_frozen_and_need_no_figures():

@@ -74,6 +74,7 @@ def test_names_in_print():
     assert method_style("mine").label == "mine"
     assert dataset_label("activitynet") == "ActivityNet"
     assert dataset_label("clips") == "clips"
+    assert dataset_label("fcvid_features") == "FCVID (ready-made features)"
 
 
 def test_methods_keep_one_order_and_unknown_ones_follow():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chain.errors import InputError
-from chain.figures.tables import markdown_table, wide_curve, wide_table
+from chain.figures.tables import float_table, markdown_table, wide_curve, wide_table
 
 
 def rows(*values, columns=("dataset", "method", "bits", "k", "map_strict")):
@@ -152,3 +152,19 @@ def test_wide_curve_refuses():
         wide_curve(table, "demo", 64, "rank", "precision")
     with pytest.raises(InputError, match="'precision' holds NaN"):
         wide_curve(table.assign(precision=np.nan), "demo", 64, "recall", "precision")
+
+
+def test_float_table_by_hand():
+    table = pd.DataFrame(
+        {
+            "dataset": ["ucf101", "ucf101", "demo", "demo"],
+            "k": [20, 5, 5, 20],
+            "map_strict": [0.25, 0.5, 0.1234, 0.9876],
+        }
+    )
+    assert float_table(table) == (
+        "| data set | strict protocol | mAP@5 | mAP@20 |\n"
+        "| --- | --- | --: | --: |\n"
+        "| UCF101 | float features, cosine | 0.500 | 0.250 |\n"
+        "| Demo | float features, cosine | 0.123 | 0.988 |\n"
+    )

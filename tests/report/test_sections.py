@@ -27,6 +27,9 @@ SCORES = pd.DataFrame(
 )
 
 
+NONE = pd.DataFrame()
+
+
 def draw(plots: Path, *names: str) -> None:
     for name in names:
         (plots / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,7 @@ def test_every_figure_stands_under_its_heading_in_order(tmp_path: Path) -> None:
 
 def test_figures_that_were_not_drawn_are_left_out(tmp_path: Path) -> None:
     assert figure_sections(tmp_path) == ()
-    draw(tmp_path, "local_tasks/order.png", "figures/tsne.png", "figures/other.png")
+    draw(tmp_path, "local_tasks/order.png", "retrieved/tsne.png", "figures/other.png")
     found = {
         section.heading: [figure.path.name for figure in section.figures]
         for section in figure_sections(tmp_path)
@@ -81,7 +84,7 @@ def test_results_without_categories() -> None:
 
 
 def test_readme_by_hand() -> None:
-    assert readme_table(SCORES, 20) == (
+    assert readme_table(SCORES, NONE, 20) == (
         "| UCF101, mAP@20 | 16 bits | 32 bits |\n"
         "| --- | --: | --: |\n"
         "| LSH | 0.050 ± 0.000 | **0.300 ± 0.000** |\n"
@@ -94,7 +97,7 @@ def test_readme_by_hand() -> None:
 
 
 def test_readme_at_another_k_and_of_one_seed() -> None:
-    assert readme_table(SCORES.drop(columns="sd_strict"), 5) == (
+    assert readme_table(SCORES.drop(columns="sd_strict"), NONE, 5) == (
         "| UCF101, mAP@5 | 16 bits | 32 bits |\n"
         "| --- | --: | --: |\n"
         "| LSH | 0.100 | 0.400 |\n"
@@ -106,19 +109,30 @@ def test_readme_of_equal_means_and_of_a_spread_that_is_not_known() -> None:
     """As in the tables of all results: what prints the same shares the bold."""
     scores = SCORES.replace({"map_strict": {0.3: 0.2504}, "sd_strict": {0.02: np.nan}})
     rows = [
-        line for line in readme_table(scores, 20).splitlines() if "CHAIN" in line or "LSH" in line
+        line
+        for line in readme_table(scores, NONE, 20).splitlines()
+        if "CHAIN" in line or "LSH" in line
     ]
     assert rows[0] == "| LSH | 0.050 ± 0.000 | **0.250 ± 0.000** |"
     assert rows[1] == "| CHAIN | **0.100 ± 0.030** | **0.250** |"
 
 
+def test_readme_puts_the_float_features_below_the_methods() -> None:
+    floats = pd.DataFrame(
+        {"dataset": ["ucf101"] * 2 + ["demo"], "k": [5, 20, 20], "map_strict": [0.3, 0.26, 0.5]}
+    )
+    first, second = readme_table(SCORES, floats, 20).split("\n\n")
+    assert first.splitlines()[-1] == "| *float features, cosine* | 0.260 | 0.260 |"
+    assert second.splitlines()[-1] == "| *float features, cosine* | 0.500 |"
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_readme_does_not_follow_the_order_of_rows_within_a_data_set(seed: int) -> None:
     ucf101, demo = SCORES[:8].sample(frac=1, random_state=seed), SCORES[8:]
-    assert readme_table(pd.concat([ucf101, demo]), 20) == readme_table(SCORES, 20)
+    assert readme_table(pd.concat([ucf101, demo]), NONE, 20) == readme_table(SCORES, NONE, 20)
 
 
 def test_the_report_can_read_the_readme() -> None:
-    first, second = tables_from_markdown(readme_table(SCORES, 20))
+    first, second = tables_from_markdown(readme_table(SCORES, NONE, 20))
     assert first.rows[0] == (Cell("LSH"), Cell("0.050 ± 0.000"), Cell("0.300 ± 0.000", bold=True))
     assert second.header == ("Demo, mAP@20", "16 bits")

@@ -1,11 +1,18 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from chain.codes import Codes, pack, unpack
+from chain.datasets.manifest import Roles
 from chain.errors import InputError
 from chain.retrieval import floats
 from chain.retrieval.evaluate import evaluate
-from chain.retrieval.floats import float_map_strict
+from chain.retrieval.floats import evaluate_floats, float_ap_strict
+
+
+def float_map_strict(*data):
+    """Means over the queries that have a relevant item."""
+    return {k: np.nanmean(ap) for k, ap in float_ap_strict(*data).items()}
 
 
 def sample(queries=12, database=40, width=7, categories=6, seed=0):
@@ -90,6 +97,24 @@ def test_a_zero_feature_is_at_right_angles_to_all():
     ids, labels = np.array(["a", "b", "c"]), np.array([[True], [False], [False]])
     found = float_map_strict(query, database, np.array(["q"]), ids, labels[:1], labels, [3])
     assert found == {3: 0.5}
+
+
+def test_clips_are_evaluated_by_the_mean_of_their_frames():
+    """Two queries by hand, the second without a relevant item: only the first counts."""
+    points = np.array([[1, 0], [0, 1], [1, 1], [4, 1], [1, 5]], dtype=np.float16)
+    clean = np.stack([points - 0.5, points + 0.5], axis=1)  # (N, 2 frames, 2)
+    index = pd.DataFrame(
+        {
+            "id": ["a", "b", "c", "q", "r"],
+            "labels": ["x", "y", "x", "x", "z"],
+            "split": ["database"] * 3 + ["query"] * 2,
+        }
+    )
+    roles = Roles(train="database", database="database", query="query")
+    tables = evaluate_floats(clean, index, roles, [1, 3])
+    assert tables["map"].to_numpy().tolist() == [[0, 1, 1.0], [0, 3, 1.0]]  # ranking a, c, b
+    assert tables["queries"].to_numpy().tolist() == [[0, "q", 1.0, 1.0]]
+    assert list(tables["queries"].columns) == ["seed", "id", "ap1", "ap3"]
 
 
 def test_bad_input():

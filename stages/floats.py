@@ -1,0 +1,34 @@
+"""mAP@K of the CNN's mean-pooled float features: what the codes are made from, without a code."""
+
+import numpy as np
+
+from chain.datasets.manifest import Roles, has_labels, read_index
+from chain.files import replacing, write_csv
+from chain.params import parse
+from chain.results import FLOATS
+from chain.retrieval.config import EvaluationConfig
+from chain.retrieval.floats import evaluate_floats
+from stages.common import ARTIFACTS, parameters, run
+
+
+def floats(dataset: str) -> str:
+    roles, evaluation = parameters(f"data.{dataset}.roles", "evaluation")
+    roles = parse(Roles, roles, f"data.{dataset}.roles")
+    topk = parse(EvaluationConfig, evaluation, "evaluation").topk
+    features = ARTIFACTS / "features" / dataset
+    index = read_index(features / "index.csv")
+    with replacing(ARTIFACTS / "evaluations" / dataset / FLOATS) as out:
+        out.mkdir()
+        if not has_labels(index):
+            return f"floats: {dataset} has no categories, so there is nothing to evaluate"
+        clean = np.load(features / "clean.npy", mmap_mode="r")
+        tables = evaluate_floats(clean, index, roles, topk)
+        for name, table in tables.items():
+            write_csv(out / f"{name}.csv", table)
+    scores = tables["map"].set_index("k")["map_strict"]
+    shown = ", ".join(f"mAP@{k} {value:.3f}" for k, value in scores.items())
+    return f"floats: float features on {dataset}, strict: {shown}"
+
+
+if __name__ == "__main__":
+    run(floats, "dataset")
