@@ -10,7 +10,7 @@ What it leaves open and we chose: a hidden frame is zeros and a random frame may
 the batch; ⟨b1, b2⟩ is taken between mean frame codes, as their signs would pass no gradient where
 all frames agree; the graph's kernel width is the mean distance to the last of a clip's anchors
 (Liu et al., "Hashing with graphs", ICML 2011); a pair is similar or dissimilar with equal chance;
-anchors and graph stay as the first phase left them.
+anchors and graph stay as the first phase left them; the decoder's bias starts at the mean feature.
 """
 
 from typing import Annotated, Any, Self
@@ -102,9 +102,15 @@ class BTH(Method):
         self.graph: AnchorGraph | None = None
 
     def fit(self, store: FeatureStore) -> None:
-        """Only checks, before any training, that there are clips enough for the anchors."""
-        encoded_frames(store, self.frames)
+        """Start the decoder at the mean feature; InputError if clips are too few for the anchors.
+
+        Adam moves a bias by about `lr` a step, so on small sets the codes, not the bias, would have
+        to hold the mean: bits that are the same for all clips.
+        """
         check_clusters(self.config.anchors, store, "methods.bth.anchors")
+        pooled = of_training_clips(self, store, lambda clips: clips.mean(dim=1))
+        with torch.no_grad():
+            self.decoder.bias.copy_(pooled.mean(dim=0))
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
         """Find anchors and graph when the first phase is over."""

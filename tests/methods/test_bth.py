@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chain.errors import InputError
+from chain.features.sampling import uniform_frames
 from chain.features.store import FeatureStore
 from chain.methods.base import Method
 from chain.methods.bth import (
@@ -450,7 +451,11 @@ def test_fit_checks_its_input(store: FeatureStore) -> None:
     message = r"methods.bth.anchors is 41, but there are only 40 training clips; lower it or add"
     with pytest.raises(InputError, match=message):
         construct(anchors=41).fit(store)
-    construct(anchors=39).fit(store)
+    model = construct(anchors=39)
+    model.fit(store)
+    pooled = store.clean[store.train].astype(np.float32)[:, uniform_frames(9, model.frames)]
+    expected = torch.from_numpy(pooled.mean(axis=(0, 1)))
+    assert torch.allclose(model.decoder.bias, expected, atol=1e-5)
     with pytest.raises(InputError, match=r"frames is 12, but decode.frames keeps only 9"):
         construct(frames=12).fit(store)
 
