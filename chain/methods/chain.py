@@ -19,7 +19,7 @@ figures behind it, stands in `docs/choices.md`:
   few frames of each sample, which would cost as much as the network does.
 """
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from chain.features.augment import Spatial
 from chain.features.sampling import Sampling, sample_frames
+from chain.features.stand_in import StandInConfig, disturb
 from chain.features.store import FeatureStore, gather
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
@@ -61,7 +62,9 @@ class ChainConfig(MethodConfig):
 
     encoder: EncoderConfig
     sampling: Sampling
-    spatial: Spatial
+    spatial: Spatial | Literal["feature"]
+    """`feature`: the clean frames, disturbed by `stand_in`."""
+    stand_in: StandInConfig
     weights: TaskWeights
     temperature: Positive
     tau_plus: Annotated[float, Field(ge=0, lt=1)]
@@ -78,13 +81,14 @@ class Chain(Method):
     def __init__(self, config: ChainConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
         self.config = config
+        self.spatial: Spatial = "none" if config.spatial == "feature" else config.spatial
         self.encoder = TemporalEncoder(config.encoder, feature_width, config.frames)
         self.hash = HashLayer(config.encoder.width, bits)
         self.order_head = nn.Linear(config.encoder.width, config.frames)
 
     def fit(self, store: FeatureStore) -> None:
         """Find the scenes of every training view, where the scene task is on."""
-        self.scenes = self._scenes(*store.bank(self.config.spatial))
+        self.scenes = self._scenes(*store.bank(self.spatial))
 
     def _scenes(self, bank: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         if not self.config.weights.scene:
@@ -103,7 +107,7 @@ class Chain(Method):
         second = (first + random.integers(min(1, views - 1), max(1, views), batch)) % views
         frames = sample_frames(self.config.sampling, 2 * batch, store.dense, self.frames, random)
         clips, chosen = np.tile(rows, 2), np.concatenate([first, second])
-        features = self._features(store, clips, chosen, frames)
+        features = self._features(store, clips, chosen, frames, random)
         scenes = self.scenes[clips[:, None], chosen[:, None], frames]
         shuffle = random.random((batch, self.frames)).argsort(axis=1)
         return features, torch.from_numpy(scenes), torch.from_numpy(shuffle)
@@ -114,10 +118,14 @@ class Chain(Method):
         clips: NDArray[np.int64],
         views: NDArray[np.int64],
         frames: NDArray[np.int64],
+        random: np.random.Generator,
     ) -> Tensor:
         """(B, T, F) of training clips (B,), of their views (B,) and of frames (B, T) of these."""
-        bank, row_of = store.bank(self.config.spatial)
-        return gather(bank, row_of[clips], views, frames)
+        bank, row_of = store.bank(self.spatial)
+        features = gather(bank, row_of[clips], views, frames)
+        if self.config.spatial == "feature":
+            return disturb(features, self.config.stand_in, random)
+        return features
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
         features, scenes, shuffle = batch

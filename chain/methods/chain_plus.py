@@ -68,10 +68,11 @@ class ChainPlus(Chain):
         clips: NDArray[np.int64],
         views: NDArray[np.int64],
         frames: NDArray[np.int64],
+        random: np.random.Generator,
     ) -> Tensor:
-        bank, _ = store.bank(self.config.spatial)
+        bank, _ = store.bank(self.spatial)
         clean = views == bank.shape[1]  # the view after the last
-        features = super()._features(store, clips, np.where(clean, 0, views), frames)
+        features = super()._features(store, clips, np.where(clean, 0, views), frames, random)
         rows = store.train[clips[clean]]
         features[torch.from_numpy(clean)] = gather(
             store.clean[:, None], rows, np.zeros_like(rows), frames[clean]

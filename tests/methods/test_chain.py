@@ -19,6 +19,7 @@ PARAMETERS = {
     "encoder": {"kind": "transformer", "width": 16, "depth": 2, "heads": 2, "dropout": 0.0},
     "sampling": "segment",
     "spatial": "consistent",
+    "stand_in": {"kind": "noise", "strength": 0.5},
     "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25},
     "temperature": 0.5,
     "tau_plus": 0.1,
@@ -83,6 +84,20 @@ def test_draw_gives_two_views_of_each_clip(store: FeatureStore) -> None:
         assert (scenes.numpy() == model.scenes[row, view, frame]).all()
     assert len(pairs) == 6
     assert len({tuple(row) for row in shuffle.tolist()}) > 1
+
+
+def test_the_stand_in_disturbs_the_clean_frames_once_a_view(store: FeatureStore) -> None:
+    """Mixing moves all frames of a view by the same share; both views come from clean frames."""
+    model = build(spatial="feature", stand_in={"kind": "noise", "strength": 0.5})
+    clean, *rest = drawn(build(spatial="none"), store)
+    features, *same = drawn(model, store)
+    assert model.scenes.shape == (6, 1, 11)
+    moved = features - clean
+    assert torch.allclose(moved, moved[:, :1].expand_as(moved), atol=1e-4)
+    assert (moved[:4] != moved[4:]).any(dim=2).all()  # a draw of its own for each view
+    assert all(torch.equal(one, other) for one, other in zip(rest[:1], same[:1], strict=True))
+    still, *_ = drawn(build(spatial="feature", stand_in={"kind": "noise", "strength": 0}), store)
+    assert torch.equal(still, clean)
 
 
 @pytest.mark.parametrize(("spatial", "views"), [("per_frame", 1), ("none", 1), ("consistent", 3)])
@@ -193,7 +208,7 @@ def test_training_parameters_are_required() -> None:
         )
 
 
-@pytest.mark.parametrize("spatial", ["consistent", "per_frame", "none"])
+@pytest.mark.parametrize("spatial", ["consistent", "per_frame", "none", "feature"])
 @pytest.mark.parametrize("sampling", ["segment", "random", "consecutive"])
 @pytest.mark.parametrize("kind", ["transformer", "lstm", "mc_mlp"])
 def test_every_variant_trains(store: FeatureStore, kind: str, sampling: str, spatial: str) -> None:

@@ -26,6 +26,7 @@ PARAMETERS = {
     "encoder": {"kind": "transformer", "width": 16, "depth": 1, "heads": 2, "dropout": 0.2},
     "sampling": "segment",
     "spatial": "consistent",
+    "stand_in": {"kind": "noise", "strength": 0.5},
     "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25, "neighbourhood": 4.0},
     "temperature": 0.5,
     "tau_plus": 0.1,
@@ -381,3 +382,17 @@ def test_additions_are_required(key: str) -> None:
     tree = {name: value for name, value in PARAMETERS.items() if name != key}
     with pytest.raises(InputError, match=f"methods.chain_plus.{key}: missing"):
         parse(ChainPlusConfig, tree, "methods.chain_plus")
+
+
+def test_the_stand_in_leaves_the_clean_view_as_it_is(store: FeatureStore) -> None:
+    model = build(spatial="feature", stand_in={"kind": "dropout", "strength": 0.5})
+    model.fit(store)
+    assert model.scenes.shape[1] == 2  # the disturbed view and the clean one
+    rows, views = np.array([0, 0]), np.array([0, 1])
+    frames = np.tile(np.arange(FRAMES), (2, 1))
+    disturbed, clean = model._features(store, rows, views, frames, np.random.default_rng(0))
+    expected = torch.from_numpy(store.clean[store.train[0], :FRAMES]).float()
+    assert torch.equal(clean, expected)
+    kept = disturbed != 0
+    assert torch.allclose(disturbed[kept], 2 * expected[kept])
+    assert 0 < kept.float().mean() < 1 and (kept == kept[:1]).all()
