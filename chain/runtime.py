@@ -23,8 +23,8 @@ class RuntimeConfig(Parameters):
     """Clips decoded, and trainings run, side by side."""
 
 
-def set_up(config: RuntimeConfig, training: bool = False) -> torch.device:
-    """Fix torch's threads and deterministic kernels; returns the device to compute on."""
+def find_device(config: RuntimeConfig) -> torch.device:
+    """The device to compute on; InputError if this machine has no such device."""
     name = os.environ.get("CHAIN_DEVICE", config.device)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -32,7 +32,14 @@ def set_up(config: RuntimeConfig, training: bool = False) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"runtime.device: {name!r}: {str(error).splitlines()[0]}") from None
+        key = "CHAIN_DEVICE" if "CHAIN_DEVICE" in os.environ else "params.yaml: runtime.device"
+        raise InputError(f"{key}: {name!r}: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def set_up(config: RuntimeConfig, training: bool = False) -> torch.device:
+    """Fix torch's threads and deterministic kernels; returns the device to compute on."""
+    device = find_device(config)
     default = config.training_threads if training else config.threads
     threads = os.environ.get("CHAIN_THREADS", str(default))
     if not threads.isdecimal() or int(threads) < 1:

@@ -1,6 +1,9 @@
 """Decode each clip to a fixed number of frames, packed in one array."""
 
+import shutil
+
 from chain.datasets.manifest import read_manifest
+from chain.files import replacing
 from chain.params import parse
 from chain.scratch import scratch_folder
 from chain.video.pack import DecodeConfig, pack_frames
@@ -11,9 +14,14 @@ def decode(dataset: str) -> str:
     source, decoding, runtime = parameters(
         f"data.{dataset}.source", f"data.{dataset}.decode", "runtime"
     )
-    config = parse(DecodeConfig, decoding, f"data.{dataset}.decode")
     clips, out = ARTIFACTS / "clips" / dataset, ARTIFACTS / "frames" / dataset
     manifest_file = clips / "manifest.csv"
+    if decoding is None:
+        with replacing(out) as temporary:
+            temporary.mkdir()
+            shutil.copy(manifest_file, temporary / "index.csv")
+        return f"decode: ready-made features, nothing to decode; {out / 'index.csv'} lists them"
+    config = parse(DecodeConfig, decoding, f"data.{dataset}.decode")
     root = data_root(source["root"]) if "root" in source else clips
     key = {"frames": config.frames, "size": config.size}  # a higher max_bad decodes nothing anew
     with scratch_folder(f"decode-{dataset}", key, [manifest_file]) as scratch:

@@ -1,46 +1,55 @@
-"""CNN features of the clean frames and of augmented views."""
+"""CNN features of the clean frames and of augmented views; ready-made ones are converted."""
 
 import shutil
 
 import numpy as np
 
+from chain.datasets import source_config
 from chain.datasets.manifest import Roles, read_index, select
+from chain.datasets.ready import ReadyConfig
 from chain.features.augment import AugmentConfig
-from chain.features.backbone import BackboneConfig, load_backbone
+from chain.features.backbone import load_backbone
 from chain.features.bank import BankConfig, FeatureExtractor, extract
+from chain.features.ready import convert
+from chain.features.weights import backbone_config
 from chain.files import replacing
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 from chain.scratch import scratch_folder
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, data_root, parameters, run
 
 
 def features(dataset: str) -> str:
-    backbone, bank, roles, augment, runtime = parameters(
+    source, backbone, bank, roles, augment, runtime = parameters(
+        f"data.{dataset}.source",
         f"data.{dataset}.backbone",
         f"data.{dataset}.bank",
         f"data.{dataset}.roles",
         "augment",
         "runtime",
     )
-    config = parse(BackboneConfig, backbone, f"data.{dataset}.backbone")
+    ready = source_config(source, f"data.{dataset}.source")
     frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "features" / dataset
     weights = ARTIFACTS / "backbones" / f"{dataset}.pt"
-    device = set_up(parse(RuntimeConfig, runtime, "runtime"))
-    extractor = FeatureExtractor(load_backbone(config, weights), config.size, device)
-    split = parse(Roles, roles, f"data.{dataset}.roles").train
-    train = select(read_index(frames / "index.csv"), split)
-    key = {"backbone": backbone, "bank": bank, "augment": augment, "roles": roles}
-    with scratch_folder(f"features-{dataset}", key, [frames / "frames.npy", weights]) as scratch:
-        arrays = extract(
-            extractor,
-            np.load(frames / "frames.npy", mmap_mode="r"),
-            train,
-            parse(BankConfig, bank, f"data.{dataset}.bank"),
-            parse(AugmentConfig, augment, "augment"),
-            scratch,
-        )
-        shape = " × ".join(map(str, arrays["clean"].shape))
+    index = read_index(frames / "index.csv")
+    train = select(index, parse(Roles, roles, f"data.{dataset}.roles").train)
+    key = {"source": source, "backbone": backbone, "bank": bank, "augment": augment, "roles": roles}
+    inputs = [*sorted(frames.iterdir()), weights]
+    with scratch_folder(f"features-{dataset}", key, inputs) as scratch:
+        if isinstance(ready, ReadyConfig):
+            clean = convert(ready, data_root(ready.root), index, scratch)
+        else:
+            config = backbone_config(backbone, f"data.{dataset}.backbone")
+            device = set_up(parse(RuntimeConfig, runtime, "runtime"))
+            clean = extract(
+                FeatureExtractor(load_backbone(config, weights), config.size, device),
+                np.load(frames / "frames.npy", mmap_mode="r"),
+                train,
+                parse(BankConfig, bank, f"data.{dataset}.bank"),
+                parse(AugmentConfig, augment, "augment"),
+                scratch,
+            )["clean"]
+        shape = " × ".join(map(str, clean.shape))
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)
         with replacing(out) as temporary:

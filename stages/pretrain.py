@@ -1,13 +1,16 @@
 """The CNN's weights: learned on the training frames, downloaded, or read from a file."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from chain.datasets.manifest import Roles, read_index, select
-from chain.features.backbone import PRETRAIN, BackboneConfig, load_weights
+from chain.features.backbone import PRETRAIN
 from chain.features.pretrain import PretrainConfig, pretrain
+from chain.features.weights import backbone_config, load_weights
 from chain.files import replacing
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
@@ -19,13 +22,13 @@ def backbone_weights(dataset: str) -> str:
     backbone, roles, training, runtime = parameters(
         f"data.{dataset}.backbone", f"data.{dataset}.roles", "pretrain", "runtime"
     )
-    config = parse(BackboneConfig, backbone, f"data.{dataset}.backbone")
     frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "backbones" / f"{dataset}.pt"
+    if backbone is None:
+        _write(out, {})
+        return f"pretrain: ready-made features, no CNN; {out} is empty"
+    config = backbone_config(backbone, f"data.{dataset}.backbone")
     key = {"backbone": backbone, "roles": roles, "pretrain": training}
-    with (
-        scratch_folder(f"pretrain-{dataset}", key, [frames / "frames.npy"]) as scratch,
-        replacing(out) as temporary,
-    ):
+    with scratch_folder(f"pretrain-{dataset}", key, [frames / "frames.npy"]) as scratch:
         if config.weights == PRETRAIN:
             split = parse(Roles, roles, f"data.{dataset}.roles").train
             weights = pretrain(
@@ -38,10 +41,15 @@ def backbone_weights(dataset: str) -> str:
             )
         else:
             weights = load_weights(config)
-        buffer = BytesIO()  # to a file, the bytes would depend on its temporary name
-        torch.save(weights, buffer)
-        temporary.write_bytes(buffer.getvalue())
+        _write(out, weights)
     return f"pretrain: weights of {config.name} ({config.weights}) in {out}"
+
+
+def _write(out: Path, weights: dict[str, Tensor]) -> None:
+    buffer = BytesIO()  # to a file, the bytes would depend on its temporary name
+    torch.save(weights, buffer)
+    with replacing(out) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
 if __name__ == "__main__":

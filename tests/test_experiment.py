@@ -12,11 +12,19 @@ from chain.experiment import check_experiment
 TREE = params.load(Path(__file__).parents[1] / "params.yaml")
 
 
+@pytest.fixture(autouse=True)
+def _no_device_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAIN_DEVICE", raising=False)
+
+
 def test_the_shipped_parameters_are_sound() -> None:
     assert check_experiment(TREE).dataset == TREE["dataset"]
 
 
-def test_every_shipped_data_set_is_sound() -> None:
+def test_every_shipped_data_set_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/weights").mkdir(parents=True)
+    (tmp_path / "data/weights/mobilenet_v2.pth").touch()
     check_experiment(params.merge(TREE, {"datasets": list(TREE["data"])}))
 
 
@@ -48,7 +56,7 @@ def test_every_shipped_data_set_is_sound() -> None:
         ({"ablations": {"tables": ["tusks"]}}, "ablations.tables", "not under"),
         (
             {"ablations": {"chain": {"tasks": {"contrastive": {"wights": {}}}}}},
-            "methods.chain.wights",
+            "params.yaml: ablations.chain.tasks.contrastive.wights",
             "unknown parameter",
         ),
         (
@@ -68,6 +76,36 @@ def test_every_shipped_data_set_is_sound() -> None:
             "less than or equal to 1",
         ),
         ({"runtime": {"threads": 0}}, "runtime.threads", "greater"),
+        ({"runtime": {"device": "warp"}}, "params.yaml: runtime.device: 'warp'", "device"),
+        ({"datasets": ["demo", "clips", "demo"]}, "datasets", "'demo' is listed twice"),
+        ({"grid": {"methods": ["chain", "lsh", "lsh"]}}, "grid.methods", "'lsh' is listed twice"),
+        ({"data": {"demo": {"methods": {"chian": {}}}}}, "data.demo.methods", "'chian' is no met"),
+        (
+            {"data": {"demo": {"methods": {"all": {"frames": 0}}}}},
+            "params.yaml: data.demo.methods.all.frames",
+            "greater",
+        ),
+        (
+            {"data": {"demo": {"methods": {"chain": {"training": {"epoch": 3}}}}}},
+            "params.yaml: data.demo.methods.chain.training.epoch",
+            "unknown parameter",
+        ),
+        (
+            {"data": {"demo": {"backbone": {"weights": "IMAGENET1K_V9"}}}},
+            "params.yaml: data.demo.backbone.weights: 'IMAGENET1K_V9'",
+            "neither a file nor weights of mobilenet_v3_small (IMAGENET1K_V1",
+        ),
+        (
+            {"data": {"demo": {"backbone": {"weights": "gone/weights.pth"}}}},
+            "data.demo.backbone.weights",
+            "neither a file",
+        ),
+        (
+            {"data": {"demo": {"backbone": {"weights": "https://example.org/weights.pth"}}}},
+            "data.demo.backbone",
+            "sha256",
+        ),
+        ({"data": {"demo": {"backbone": {"mean": None}}}}, "data.demo.backbone.mean", "missing"),
     ],
 )
 def test_bad_parameters_are_named_in_one_line(change: dict[str, Any], key: str, word: str) -> None:
@@ -78,3 +116,30 @@ def test_bad_parameters_are_named_in_one_line(change: dict[str, Any], key: str, 
     assert key in message
     assert word in message
     assert "\n" not in message
+
+
+def test_weights_of_unused_data_sets_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    unused = {"data": {"clips": {"backbone": {"weights": "gone.pth"}}}}
+    check_experiment(params.merge(TREE, unused))
+    with pytest.raises(InputError, match=r"data.clips.backbone.weights: 'gone.pth' is neither"):
+        check_experiment(params.merge(TREE, unused, {"datasets": ["demo", "clips"]}))
+
+
+def test_device_of_the_environment_is_checked_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAIN_DEVICE", "cpu")
+    check_experiment(params.merge(TREE, {"runtime": {"device": "warp"}}))
+    monkeypatch.setenv("CHAIN_DEVICE", "warp")
+    with pytest.raises(InputError, match=r"^CHAIN_DEVICE: 'warp'"):
+        check_experiment(TREE)
+
+
+def test_overrides_are_judged_together() -> None:
+    alone = {"grid": {"methods": ["chain"]}, "ablations": {"datasets": []}}
+    alone |= {"data": {"demo": {"methods": {"all": {"encoder": {"heads": 300}}}}}}
+    with pytest.raises(InputError, match=r"data.demo.methods.chain.encoder: 300 heads"):
+        check_experiment(params.merge(TREE, alone))
+    mended = {"data": {"demo": {"methods": {"chain": {"encoder": {"heads": 4}}}}}}
+    check_experiment(params.merge(TREE, alone, mended))

@@ -17,6 +17,7 @@ from chain.datasets.fcvid import FCVIDConfig, index_fcvid
 from chain.datasets.folder import FolderConfig, index_folder
 from chain.datasets.hmdb51 import HMDB51Config, index_hmdb51
 from chain.datasets.kinetics import KineticsConfig, index_kinetics
+from chain.datasets.ready import ReadyConfig, index_ready
 from chain.datasets.ucf101 import UCF101Config, index_ucf101
 from chain.errors import InputError
 from chain.params import parse
@@ -31,6 +32,7 @@ SOURCES: dict[str, tuple[type[BaseModel], Index]] = {
     "activitynet": (ActivityNetConfig, index_activitynet),
     "fcvid": (FCVIDConfig, index_fcvid),
     "kinetics": (KineticsConfig, index_kinetics),
+    "features": (ReadyConfig, index_ready),
 }
 
 

@@ -1,54 +1,75 @@
-"""2D CNN backbones: any torchvision classification model, cut at its penultimate layer."""
+"""2D backbones: torchvision's classification models without their last layer, and CLIP's vision."""
 
-import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, Self
 
 import torch
 import torchvision
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from chain.errors import InputError
+from chain.features import clip
 from chain.params import Parameters
-
-log = logging.getLogger(__name__)
 
 PRETRAIN = "pretrain"
 IMAGENET_CLASSES = 1000
 
+Origin = Literal["pretrain", "url", "name", "file"]
 
-class BackboneConfig(Parameters):
-    """Which CNN, with which weights, at which input."""
+
+class DeclaredBackbone(Parameters):
+    """Which network, with which weights, at which input, as `params.yaml` says it.
+
+    What is null comes with the weights, if these have a name (`chain.features.weights.resolve`).
+    """
 
     name: str
-    """A torchvision classification model, e.g. `resnet50`."""
+    """A torchvision classification model, e.g. `resnet50`, or `open_clip/` and a model of it."""
     weights: str
-    """`pretrain`, a torchvision weights name such as `IMAGENET1K_V2`, or a state-dict file."""
-    size: Annotated[int, Field(ge=32)]
+    """`pretrain`, a name such as `IMAGENET1K_V2` or `openai`, a state-dict file, or its URL."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """Of the file; required for a URL."""
+    size: Annotated[int, Field(ge=32)] | None = None
     """Side of the square input, pixels."""
-    mean: list[float]
+    mean: list[float] | None = None
     """RGB mean that the weights expect, in [0, 1]."""
-    std: list[Annotated[float, Field(gt=0)]]
+    std: list[Annotated[float, Field(gt=0)]] | None = None
 
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
         known = torchvision.models.list_models(module=torchvision.models)
-        if name not in known:
-            raise ValueError(f"unknown backbone; torchvision has {', '.join(known)}")
+        if not name.startswith(clip.PREFIX) and name not in known:
+            raise ValueError(
+                f"unknown backbone; use {clip.PREFIX}<model>, or torchvision's {', '.join(known)}"
+            )
         return name
 
     @field_validator("mean", "std")
     @classmethod
-    def _is_rgb(cls, values: list[float]) -> list[float]:
-        if len(values) != 3:
+    def _is_rgb(cls, values: list[float] | None) -> list[float] | None:
+        if values is not None and len(values) != 3:
             raise ValueError("expected three numbers, one each for red, green and blue")
         return values
 
+    @model_validator(mode="after")
+    def _url_has_a_hash(self) -> Self:
+        if "://" in self.weights and self.sha256 is None:
+            raise ValueError("weights from a URL need their sha256 (`sha256sum <file>` prints it)")
+        return self
+
+
+class BackboneConfig(DeclaredBackbone):
+    """The same with nothing left open."""
+
+    size: Annotated[int, Field(ge=32)]
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
 
 class Backbone(nn.Module):
-    """RGB frames (N, 3, H, W) in [0, 1] -> penultimate features (N, F)."""
+    """RGB frames (N, 3, H, W) in [0, 1] -> features (N, F)."""
 
     mean: Tensor
     std: Tensor
@@ -57,14 +78,31 @@ class Backbone(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
-        self.network = torchvision.models.get_model(config.name, weights=None)
-        remove_classifier(self.network)
+        self.network = build(config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: Tensor) -> Tensor:
         frames = (frames - self.mean) / self.std
         features: Tensor = self.network(frames.contiguous(memory_format=torch.channels_last))
         return features
+
+
+def build(config: BackboneConfig) -> nn.Module:
+    """The untrained network, normalised images (N, 3, H, W) -> features (N, F).
+
+    F is the width of the classifier's input (VGG16: fc7 after its ReLU, 4,096; ResNet50: 2,048), or
+    of CLIP's embedding.
+    """
+    if config.name.startswith(clip.PREFIX):
+        return clip.build(config.name, config.weights)
+    options: dict[str, Any] = {}
+    if config.name.startswith("vit_"):  # embeds the positions of one size
+        options = {"image_size": config.size}
+    if config.name in ("googlenet", "inception_v3"):  # named weights expect another mean and std
+        options = {"transform_input": origin(config) == "name", "init_weights": True}
+    network: nn.Module = torchvision.models.get_model(config.name, weights=None, **options)
+    remove_classifier(network)
+    return network
 
 
 def remove_classifier(network: nn.Module) -> None:
@@ -78,46 +116,20 @@ def remove_classifier(network: nn.Module) -> None:
     raise InputError(f"{type(network).__name__} has no classification layer to cut off")
 
 
-def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
-    """The state dict of `config.weights` (a torchvision name or a file), classifier left out.
+def weight_names(name: str) -> list[str]:
+    """The named weights of a backbone."""
+    if name.startswith(clip.PREFIX):
+        return clip.tags(name)
+    return list(torchvision.models.get_model_weights(name).__members__)
 
-    A file may lack the classifier, as the ones that the pipeline writes do, or have any other.
-    InputError if the file is missing, is no state dict of this backbone, or the name is unknown or
-    can't be downloaded. Pickled code is never run (`weights_only=True`).
-    """
-    choices = f"use {PRETRAIN!r}, a state-dict file, or a torchvision weights name"
-    path = Path(config.weights)
-    if path.is_file():
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many types here, all of them "not a state dict"
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise InputError(f"{path}: not a state-dict file of tensors: {reason}") from None
-    else:
-        try:
-            weights = torchvision.models.get_model_weights(config.name)[config.weights]
-        except KeyError:
-            known = ", ".join(torchvision.models.get_model_weights(config.name).__members__)
-            raise InputError(
-                f"backbone.weights: {config.weights!r} is neither a file nor weights of "
-                f"{config.name} ({known}); {choices}"
-            ) from None
-        try:
-            state = weights.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:  # no network; a damaged download
-            raise InputError(
-                f"backbone.weights: {config.weights!r} can't be downloaded ({error}); {choices}"
-            ) from None
-    network: nn.Module = torchvision.models.get_model(config.name, weights=None)
-    whole = network.state_dict()
-    remove_classifier(network)
-    classifier = whole.keys() - network.state_dict().keys()
-    try:
-        network.load_state_dict({k: v for k, v in state.items() if k not in classifier})
-    except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{config.weights}: not weights of {config.name}: {reason}") from None
-    return network.state_dict()
+
+def origin(config: DeclaredBackbone) -> Origin:
+    """Where the weights come from; anything that is none of the others is taken for a file."""
+    if config.weights == PRETRAIN:
+        return "pretrain"
+    if "://" in config.weights:
+        return "url"
+    return "name" if config.weights in weight_names(config.name) else "file"
 
 
 def load_backbone(config: BackboneConfig, state_file: Path) -> Backbone:

@@ -1,4 +1,5 @@
 import pickle
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -7,20 +8,32 @@ import torch
 import torchvision
 from torch import nn
 
+from chain.datasets.manifest import file_sha256
 from chain.errors import InputError
 from chain.features.backbone import (
     Backbone,
     BackboneConfig,
+    DeclaredBackbone,
     load_backbone,
-    load_weights,
     remove_classifier,
 )
+from chain.features.weights import backbone_config, check_source, load_weights, resolve
 from chain.params import parse
 
+KEY = "data.demo.backbone"
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
-def config(name: str = "squeezenet1_1", weights: str = "pretrain") -> BackboneConfig:
+
+def config(
+    name: str = "squeezenet1_1", weights: str = "pretrain", sha256: str | None = None
+) -> BackboneConfig:
     return BackboneConfig(
-        name=name, weights=weights, size=32, mean=[0.4, 0.5, 0.6], std=[0.1, 0.2, 0.3]
+        name=name,
+        weights=weights,
+        sha256=sha256,
+        size=32,
+        mean=[0.4, 0.5, 0.6],
+        std=[0.1, 0.2, 0.3],
     )
 
 
@@ -28,22 +41,38 @@ def config(name: str = "squeezenet1_1", weights: str = "pretrain") -> BackboneCo
 def whole() -> dict[str, torch.Tensor]:
     """The state dict of a squeezenet with its classifier."""
     torch.manual_seed(0)
-    return torchvision.models.squeezenet1_1(weights=None).state_dict()
+    network: nn.Module = torchvision.models.squeezenet1_1(weights=None)
+    return network.state_dict()
 
 
 @pytest.mark.parametrize(
     ("name", "width"),
     [
+        ("convnext_tiny", 768),
+        ("densenet121", 1024),
+        ("efficientnet_b0", 1280),
         ("mobilenet_v3_small", 1024),
         ("resnet18", 512),
-        ("squeezenet1_0", 512),
+        ("resnet50", 2048),
         ("shufflenet_v2_x0_5", 1024),
+        ("squeezenet1_0", 512),
+        ("swin_t", 768),
+        ("vgg16", 4096),
+        ("vit_b_32", 768),
     ],
 )
 def test_features_are_those_of_the_penultimate_layer(name: str, width: int) -> None:
-    backbone = Backbone(config(name)).eval()
-    with torch.inference_mode():
-        assert backbone(torch.rand(2, 3, 64, 64)).shape == (2, width)
+    with torch.device("meta"):  # shapes alone
+        backbone = Backbone(config(name)).eval()
+        assert backbone(torch.rand(2, 3, 32, 32)).shape == (2, width)
+
+
+def test_vgg16_is_cut_after_the_relu_of_fc7() -> None:
+    with torch.device("meta"):
+        classifier = Backbone(config("vgg16")).network.get_submodule("classifier")
+    layers = list(classifier.children())[-4:]
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.ReLU, nn.Dropout, nn.Identity]
+    assert layers[0].out_features == layers[0].in_features == 4096
 
 
 def test_classifier_on_the_features_gives_the_scores_of_the_whole_network() -> None:
@@ -74,6 +103,14 @@ def test_state_dict_file(tmp_path: Path, whole: dict[str, torch.Tensor]) -> None
     state = load_weights(config(weights=str(tmp_path / "whole.pt")))
     assert whole.keys() - state.keys() == {"classifier.1.weight", "classifier.1.bias"}
     assert all(torch.equal(state[name], whole[name]) for name in state)
+
+    # A classifier of other categories is left out too.
+    other = {
+        "classifier.1.weight": torch.zeros(10, 512, 1, 1),
+        "classifier.1.bias": torch.zeros(10),
+    }
+    torch.save(whole | other, tmp_path / "other.pt")
+    assert load_weights(config(weights=str(tmp_path / "other.pt"))).keys() == state.keys()
 
     # What the pipeline itself writes is a state-dict file too.
     torch.save(state, tmp_path / "cut.pt")
@@ -129,6 +166,8 @@ def test_files_that_are_no_weights(tmp_path: Path, whole: dict[str, torch.Tensor
     assert "size mismatch for features.0.weight" in error()
     torch.save({k: v for k, v in whole.items() if k != "features.0.bias"}, path)
     assert "features.0.bias" in error()
+    torch.save(whole | {"features.0.bias": torch.full((64,), torch.nan)}, path)
+    assert "no numbers" in error()
 
 
 def test_unknown_weights_name_lists_the_choices() -> None:
@@ -136,6 +175,87 @@ def test_unknown_weights_name_lists_the_choices() -> None:
         load_weights(config(weights="IMAGENET1K_V9"))
     message = str(caught.value)
     assert "'IMAGENET1K_V9'" in message and "'pretrain'" in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "weights", ["pretrain", "IMAGENET1K_V1", "https://example.org/w.pt", "there.pt"]
+)
+def test_usable_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.pt").touch()
+    sha256 = "0" * 64 if "://" in weights else None
+    check_source(DeclaredBackbone(name="squeezenet1_1", weights=weights, sha256=sha256), KEY)
+
+
+@pytest.mark.parametrize("weights", ["gone.pt", "IMAGENET1K_V9", "pretrained", "openai", ".", ""])
+def test_unusable_sources(weights: str) -> None:
+    with pytest.raises(InputError, match=f"^{KEY}.weights: '{weights}' is neither") as caught:
+        check_source(DeclaredBackbone(name="squeezenet1_1", weights=weights), KEY)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_with_a_hash(tmp_path: Path, whole: dict[str, torch.Tensor]) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(whole, path)
+    right = config(weights=str(path), sha256=file_sha256(path))
+    assert load_weights(right)["features.0.bias"].equal(whole["features.0.bias"])
+    with pytest.raises(InputError, match=f"{path}: its SHA-256 is {file_sha256(path)}"):
+        load_weights(config(weights=str(path), sha256="0" * 64))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where torch keeps what it has downloaded."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_url_is_fetched_once(tmp_path: Path, hub: Path, whole: dict[str, torch.Tensor]) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(whole, path)
+    remote = config(weights=path.as_uri(), sha256=file_sha256(path))
+    first = load_weights(remote)
+    path.unlink()
+    again = load_weights(remote)
+    assert all(torch.equal(first[name], whole[name]) for name in first)
+    assert all(torch.equal(again[name], first[name]) for name in first)
+    assert len(list(hub.iterdir())) == 1
+
+
+def test_url_with_another_hash_leaves_nothing(
+    tmp_path: Path, hub: Path, whole: dict[str, torch.Tensor]
+) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(whole, path)
+    remote = config(weights=path.as_uri(), sha256="0" * 64)
+    with pytest.raises(InputError, match=file_sha256(path)) as caught:
+        load_weights(remote)
+    assert "\n" not in str(caught.value)
+    assert not list(hub.iterdir())
+
+
+def test_named_weights_are_never_unpickled_as_code(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(url: str, target: str, *_: object, **__: object) -> None:
+        Path(target).write_bytes(pickle.dumps(Unpickled(), protocol=2))
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(InputError, match="'IMAGENET1K_V1' can't be downloaded") as caught:
+        load_weights(config(weights="IMAGENET1K_V1"))
+    assert "\n" not in str(caught.value)
+
+
+def test_named_weights(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, torch.Tensor]
+) -> None:
+    def download(url: str, target: str, *_: object, **__: object) -> None:
+        assert "squeezenet1_1" in url
+        torch.save(whole, target)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    state = load_weights(config(weights="IMAGENET1K_V1"))
+    assert all(torch.equal(state[name], whole[name]) for name in state)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +277,9 @@ def test_failed_download_is_one_line(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "resnet51"}, "name: unknown backbone; torchvision has .*resnet50"),
+        ({"name": "resnet51"}, "name: unknown backbone; .*open_clip/.*resnet50"),
+        ({"weights": "https://example.org/w.pt"}, "weights from a URL need their sha256"),
+        ({"sha256": "abc"}, "sha256: .*it is 'abc'"),
         ({"mean": [0.5]}, "mean: expected three numbers"),
         ({"std": [0.5, 0.5]}, "std: expected three numbers"),
         ({"std": [0.5, 0.0, 0.5]}, "std.1: .*greater than 0"),
@@ -165,6 +287,80 @@ def test_failed_download_is_one_line(
     ],
 )
 def test_bad_parameters(change: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=f"data.demo.backbone.{message}") as caught:
-        parse(BackboneConfig, config().model_dump() | change, "data.demo.backbone")
+    with pytest.raises(InputError, match=f"{KEY}[.:] ?{message}") as caught:
+        parse(DeclaredBackbone, config().model_dump() | change, KEY)
     assert "\n" not in str(caught.value)
+
+
+def test_named_weights_bring_their_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "download_url_to_file", pytest.fail)
+
+    def found(name: str, weights: str, **given: object) -> BackboneConfig:
+        return backbone_config({"name": name, "weights": weights} | given, KEY)
+
+    resnet = found("resnet50", "IMAGENET1K_V2")
+    assert (resnet.size, resnet.mean, resnet.std) == (224, IMAGENET["mean"], IMAGENET["std"])
+    assert found("resnet50", "IMAGENET1K_V2", **IMAGENET) == resnet
+    assert found("resnet50", "IMAGENET1K_V2", size=96, mean=None).size == 96
+    large = found("efficientnet_v2_l", "IMAGENET1K_V1")
+    assert (large.size, large.mean, large.std) == (480, [0.5] * 3, [0.5] * 3)
+    assert found("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").size == 384
+
+
+def test_every_torchvision_name_says_what_it_expects() -> None:
+    for name in torchvision.models.list_models(module=torchvision.models):
+        for weights in torchvision.models.get_model_weights(name).__members__:
+            resolved = resolve(DeclaredBackbone(name=name, weights=weights), KEY)
+            assert resolved.size >= 224 and len(resolved.mean) == len(resolved.std) == 3
+
+
+def test_unnamed_weights_need_a_declared_input() -> None:
+    declared = config(weights="some/file.pt").model_dump()
+    assert backbone_config(declared, KEY) == config(weights="some/file.pt")
+    remote = {"weights": "https://example.org/w.pt", "sha256": "0" * 64}
+    for change in ({}, {"weights": "pretrain"}, remote):
+        for missing in ("size", "mean", "std"):
+            with pytest.raises(InputError, match=f"^params.yaml: {KEY}.{missing}: missing"):
+                backbone_config(declared | change | {missing: None}, KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "change", "message"),
+    [
+        ("resnet50", "IMAGENET1K_V1", {"mean": [0.5] * 3}, "mean: .*expect .0.485"),
+        ("resnet50", "IMAGENET1K_V1", {"std": [0.5] * 3}, "std: .*expect .0.229"),
+        ("resnet50", "IMAGENET1K_V1", {"sha256": "0" * 64}, "sha256: only for"),
+        ("resnet50", "pretrain", {"sha256": "0" * 64, "size": 96, **IMAGENET}, "sha256: only"),
+        ("vit_b_16", "IMAGENET1K_V1", {"size": 96}, "size: 96, but the weights expect 224"),
+        ("vit_b_16", "pretrain", {"size": 96, **IMAGENET}, "weights: 'pretrain' is for conv"),
+    ],
+)
+def test_input_that_does_not_fit(
+    name: str, weights: str, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=f"^params.yaml: {KEY}.{message}") as caught:
+        backbone_config({"name": name, "weights": weights} | change, KEY)
+    assert "\n" not in str(caught.value)
+
+
+def test_named_googlenet_is_normalised_as_its_weights_expect() -> None:
+    """They come from another library: torchvision's network turns ImageNet's mean into .5."""
+    torch.manual_seed(0)
+    named = Backbone(resolve(DeclaredBackbone(name="googlenet", weights="IMAGENET1K_V1"), KEY))
+    plain = BackboneConfig(
+        name="googlenet", weights="file.pt", size=224, mean=[0.5] * 3, std=[0.5] * 3
+    )
+    other = Backbone(plain)
+    other.load_state_dict(named.state_dict())
+    frames = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(named.eval()(frames), other.eval()(frames), rtol=1e-4, atol=1e-5)
+
+
+def test_clip_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    declared = {"name": "open_clip/ViT-B-32", "weights": "openai"}
+    with pytest.raises(InputError, match=r"pip install -r requirements-clip.txt") as caught:
+        backbone_config(declared, KEY)
+    assert "\n" not in str(caught.value)
+    backbone_config({"name": "resnet50", "weights": "IMAGENET1K_V1"}, KEY)
