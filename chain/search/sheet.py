@@ -1,0 +1,71 @@
+"""A contact sheet: frames of the query, and below them the clips it is most like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from chain.errors import InputError
+from chain.figures.style import house_style, shorten
+from chain.video.decode import midpoints
+
+COLUMNS = 5
+LONGEST_NAME = 24
+CELL = (1.8, 2.3)  # inches; the height leaves room for two lines below a square
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A clip found: its frame (H, W, 3) uint8, name and Hamming distance from the query."""
+
+    image: NDArray[np.uint8]
+    name: str
+    distance: int
+
+
+def results(found: pd.DataFrame, clips: pd.DataFrame, frames: NDArray[np.uint8]) -> list[Result]:
+    """What to show of the `found` clips (id, labels, distance), by label or else by id.
+
+    A clip's middle frame stands for it; `frames` (N, D, H, W, 3) follow `clips`.
+    """
+    rows = pd.Index(clips["id"]).get_indexer(found["id"])
+    middle = frames.shape[1] // 2
+    return [
+        Result(frames[row, middle], labels or name, distance)
+        for row, name, labels, distance in zip(
+            rows, found["id"], found["labels"], found["distance"], strict=True
+        )
+    ]
+
+
+@house_style()
+def contact_sheet(query: NDArray[np.uint8], name: str, results: Sequence[Result]) -> Figure:
+    """Five frames of the query (D, H, W, 3) in the first row, then the results, five a row.
+
+    Raises InputError if there are no results.
+    """
+    if not results:
+        raise InputError("contact sheet: no results")
+    rows = 1 + -(-len(results) // COLUMNS)
+    figure = Figure((COLUMNS * CELL[0], rows * CELL[1]), layout="constrained")
+    panels = figure.subplots(rows, COLUMNS, squeeze=False)
+    for panel in panels.flat:
+        panel.axis("off")
+    for panel, frame in zip(panels[0], midpoints(len(query), COLUMNS), strict=True):
+        _draw(panel, query[frame], "")
+    panels[0, 0].set_title(f"query: {shorten(name, 2 * LONGEST_NAME)}", loc="left")
+    for rank, (panel, result) in enumerate(zip(panels[1:].flat, results, strict=False), start=1):
+        caption = f"{rank}: distance {result.distance}\n{shorten(result.name, LONGEST_NAME)}"
+        _draw(panel, result.image, caption)
+    return figure
+
+
+def _draw(panel: Axes, image: NDArray[np.uint8], caption: str) -> None:
+    panel.imshow(image)
+    panel.set(xticks=[], yticks=[], xlabel=caption)
+    panel.axis("on")
+    panel.spines[:].set(visible=False)

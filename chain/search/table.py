@@ -1,0 +1,112 @@
+"""Codes and what is known of their clips in a LanceDB table: clips come and go, and are filtered.
+
+Optional (`requirements-scale.txt`). A table is searched exhaustively, so its distances are those of
+a flat index; which of several clips at the same distance comes last in the k is LanceDB's choice.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.codes import Codes
+from chain.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from lancedb.db import DBConnection
+    from lancedb.table import Table
+
+METADATA = ["labels", "split", "path"]
+
+
+def create(folder: Path, name: str, codes: Codes, clips: pd.DataFrame) -> "Table":
+    """Table `name` in the database `folder`, in place of any such: id, METADATA and code.
+
+    `clips` has a row for each id of `codes`, in any order. Raises InputError if one is missing, and
+    if LanceDB is not installed.
+    """
+    rows = _rows(codes, clips)
+    return _connect(folder).create_table(name, rows, mode="overwrite")
+
+
+def open_table(folder: Path, name: str) -> "Table":
+    """A table that `create` made; InputError if there is none."""
+    try:
+        return _connect(folder).open_table(name)
+    except ValueError:
+        raise InputError(f"{folder}: no table {name!r}") from None
+
+
+def add(table: "Table", codes: Codes, clips: pd.DataFrame) -> None:
+    """Add clips; one whose id is there already is replaced. InputError as `create`."""
+    _check_bits(table, codes.bits)
+    upsert = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+    upsert.execute(_rows(codes, clips))
+
+
+def delete(table: "Table", ids: Sequence[str]) -> None:
+    """Delete the clips `ids`; those that are not there are passed over."""
+    if ids:
+        quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in ids)
+        table.delete(f"id IN ({quoted})")
+
+
+def nearest(
+    table: "Table", code: NDArray[np.uint8], k: int, where: str | None = None
+) -> pd.DataFrame:
+    """The k clips nearest to `code` (b / 8,): id, METADATA and distance, ties by id.
+
+    `where` is an SQL condition on the columns; only clips that meet it count, as in `split =
+    'database' AND labels LIKE '%golf%'`. Raises InputError if k is below 1, the code lengths
+    differ or the condition is not one.
+    """
+    if k < 1:
+        raise InputError(f"k: expected a number above 0, not {k}")
+    _check_bits(table, 8 * len(code))
+    query: Any = table.search(code, vector_column_name="code")
+    asked = query.distance_type("hamming").limit(k)
+    if where is not None:
+        asked = asked.where(where, prefilter=True)
+    try:
+        found: pd.DataFrame = asked.select(["id", *METADATA, "_distance"]).to_pandas()
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"table: {' '.join(str(error).split())}") from None
+    found = found.rename(columns={"_distance": "distance"}).astype({"distance": int})
+    return found.sort_values(["distance", "id"], ignore_index=True)
+
+
+def _check_bits(table: "Table", given: int) -> None:
+    there = 8 * table.schema.field("code").type.list_size
+    if there != given:
+        raise InputError(f"table: it holds codes of {there} bits, not {given}")
+
+
+def _rows(codes: Codes, clips: pd.DataFrame) -> "pa.Table":
+    pa = _installed("pyarrow")
+    known = clips.set_index("id")
+    ids = codes.ids.tolist()
+    missing = [name for name in ids if name not in known.index]
+    if missing:
+        raise InputError(f"table: {missing[0]!r} is not among the clips")
+    columns = {name: pa.array(known.loc[ids, name].astype(str)) for name in METADATA}
+    packed = pa.FixedSizeListArray.from_arrays(pa.array(codes.codes.ravel()), codes.codes.shape[1])
+    return pa.table({"id": pa.array(ids), **columns, "code": packed})
+
+
+def _connect(folder: Path) -> "DBConnection":
+    connection: DBConnection = _installed("lancedb").connect(str(folder))
+    return connection
+
+
+def _installed(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise InputError(
+            f"{module} is not installed: pip install -r requirements-scale.txt"
+        ) from None

@@ -1,0 +1,32 @@
+"""The search index of the database's codes."""
+
+from chain.codes import load_codes
+from chain.datasets.manifest import Roles, read_index
+from chain.params import parse
+from chain.search.index import Index, SearchConfig, build, database_codes, origin, save
+from stages.common import ARTIFACTS, parameters, run
+
+
+def index(dataset: str, method: str, bits: int) -> str:
+    roles, settings, seed = parameters(f"data.{dataset}.roles", "search", "seed")
+    config = parse(SearchConfig, settings, "search")
+    cell = f"{method}_{bits}"
+    out = ARTIFACTS / "indexes" / dataset / cell
+    made = origin(
+        dataset,
+        method,
+        bits,
+        seed,
+        ARTIFACTS / "models" / dataset / cell / f"seed_{seed}.pt",
+        ARTIFACTS / "backbones" / f"{dataset}.pt",
+    )
+    clips = read_index(ARTIFACTS / "features" / dataset / "index.csv")
+    everything = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{seed}.npz")
+    roles = parse(Roles, roles, f"data.{dataset}.roles")
+    codes = database_codes(everything, clips, roles.database)
+    save(out, Index(build(codes.codes, config), codes.ids, made))
+    return f"index: {len(codes.ids)} codes of {bits} bits in {out}"
+
+
+if __name__ == "__main__":
+    run(index, "dataset", "method", "bits")

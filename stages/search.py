@@ -1,0 +1,68 @@
+"""Which clips of the headline's data set are most like a video file (not a pipeline stage)."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from chain.datasets.manifest import read_index
+from chain.errors import InputError
+from chain.features.backbone import load_backbone
+from chain.features.bank import FeatureExtractor
+from chain.features.weights import backbone_config
+from chain.figures.style import save
+from chain.methods import load_method, method_config
+from chain.params import parse
+from chain.runtime import RuntimeConfig, set_up
+from chain.search.index import origin
+from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
+from chain.search.sheet import contact_sheet, results
+from chain.video.pack import DecodeConfig
+from stages.common import ARTIFACTS, parameters
+
+
+def search(video: Path, k: int, sheet: Path | None) -> str:
+    dataset, method, bits, seed, runtime = parameters(
+        "dataset", "method", "bits", "seed", "runtime"
+    )
+    decode, backbone, published, shared, own = parameters(
+        f"data.{dataset}.decode",
+        f"data.{dataset}.backbone",
+        f"methods.{method}",
+        f"data.{dataset}.methods.all",
+        f"data.{dataset}.methods.{method}",
+    )
+    if decode is None or backbone is None:
+        raise InputError(f"{dataset}: made from ready features, so that no video can be coded")
+    cnn = backbone_config(backbone, f"data.{dataset}.backbone")
+    cell, cnn_file = f"{method}_{bits}", ARTIFACTS / "backbones" / f"{dataset}.pt"
+    weights = ARTIFACTS / "models" / dataset / cell / f"seed_{seed}.pt"
+    wanted = origin(dataset, method, bits, seed, weights, cnn_file)
+    index = open_index(ARTIFACTS / "indexes" / dataset / cell, wanted)
+    images = read_query(video, parse(DecodeConfig, decode, f"data.{dataset}.decode"))
+
+    device = set_up(parse(RuntimeConfig, runtime, "runtime"))
+    with loading(cnn_file):
+        network = load_backbone(cnn, cnn_file)
+    features = FeatureExtractor(network, cnn.size, device)(images)
+    config = method_config(method, published, shared, own)
+    with loading(weights):
+        model = load_method(method, config, features.shape[1], bits, weights)
+    clips = read_index(ARTIFACTS / "frames" / dataset / "index.csv")
+    found = find(index, encode_query(model, features, device), clips, k)
+    if sheet:
+        frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+        save(contact_sheet(images, video.name, results(found, clips, frames)), sheet)
+    return as_text(found)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--k", type=int, default=10, help="how many clips")
+    parser.add_argument("--sheet", type=Path, help="a PNG that shows them")
+    try:
+        print(search(**vars(parser.parse_args())))
+    except InputError as error:
+        sys.exit(f"error: {error}")

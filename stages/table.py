@@ -1,0 +1,22 @@
+"""Export the headline's codes, of all clips, to a LanceDB table (not a pipeline stage)."""
+
+from pathlib import Path
+
+from chain.codes import load_codes
+from chain.datasets.manifest import read_manifest
+from chain.search.table import create
+from stages.common import ARTIFACTS, parameters, run
+
+
+def table(folder: str) -> str:
+    dataset, method, bits, seed = parameters("dataset", "method", "bits", "seed")
+    cell = f"{method}_{bits}"
+    codes = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{seed}.npz")
+    clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")
+    name = f"{dataset}_{cell}"
+    create(Path(folder), name, codes, clips)
+    return f"table: {len(codes.ids)} codes of {bits} bits in table {name} of {folder}"
+
+
+if __name__ == "__main__":
+    run(table, "folder")
