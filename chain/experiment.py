@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from chain.ablations import AblationsConfig
 from chain.datasets import source_config
+from chain.datasets.download import DownloadConfig
 from chain.datasets.manifest import Roles
 from chain.datasets.ready import ReadyConfig
 from chain.errors import InputError
@@ -20,6 +21,7 @@ from chain.methods.base import MethodConfig
 from chain.params import Parameters, parse
 from chain.retrieval.config import EvaluationConfig
 from chain.runtime import RuntimeConfig, find_device
+from chain.search.index import SearchConfig
 from chain.video.pack import DecodeConfig
 
 
@@ -47,6 +49,9 @@ class DataSet(Parameters):
     `decode`, `backbone` and `bank` are null for ready-made features, which have no pixels.
     """
 
+    download: bool
+    """Whether `downloads` are fetched where they are missing."""
+    downloads: dict[str, DownloadConfig]
     source: dict[str, Any]
     roles: Roles
     decode: DecodeConfig | None
@@ -85,6 +90,7 @@ class Experiment(Parameters):
     evaluation: EvaluationConfig
     ablations: AblationsConfig
     figures: FiguresConfig
+    search: SearchConfig
     runtime: RuntimeConfig
 
 

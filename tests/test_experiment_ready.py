@@ -11,6 +11,8 @@ from chain.experiment import check_experiment
 
 TREE = params.load(Path(__file__).parents[1] / "params.yaml")
 MINI: dict[str, Any] = {
+    "download": False,
+    "downloads": {},
     "source": {
         "kind": "features",
         "root": "mini",

@@ -42,6 +42,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         savemat(root / f"{split}.mat", {"labels": labels})
     tree = params.load(ROOT / "params.yaml")
     tree["data"]["mini"] = {
+        "download": False,
+        "downloads": {},
         "source": {
             "kind": "features",
             "root": "mini",
