@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-
 READY = "_features"
 """Ends the name of a data set that comes as ready-made features."""
 
 
 def benchmark(dataset: str) -> str:
-    """The benchmark that a data set is, however its features came about: fcvid_features -> fcvid."""
+    """The benchmark that a data set is, with or without pixels: fcvid_features -> fcvid."""
     return dataset.removesuffix(READY)
 
 

@@ -1,4 +1,4 @@
-"""What CHAIN and ConMH find: the paper's gallery of retrieved clips and the t-SNE of their codes."""
+"""What CHAIN and ConMH find: the paper's gallery of clips, and the t-SNE of their codes."""
 
 from pathlib import Path
 

@@ -70,12 +70,14 @@ def evaluate_floats(
     labels, _ = label_matrix(index["labels"])
     ids = index["id"].to_numpy(dtype=np.str_)
     query, database = select(index, roles.query), select(index, roles.database)
-    pooled = [
-        np.stack([clean[clip].mean(axis=0, dtype=np.float32) for clip in rows])
-        for rows in (query, database)
-    ]
     precisions = float_ap_strict(
-        *pooled, ids[query], ids[database], labels[query], labels[database], topk
+        _pooled(clean, query),
+        _pooled(clean, database),
+        ids[query],
+        ids[database],
+        labels[query],
+        labels[database],
+        topk,
     )
     queries = pd.DataFrame({"id": ids[query], **{f"ap{k}": ap for k, ap in precisions.items()}})
     means = {"k": list(topk), "map_strict": [np.nanmean(ap) for ap in precisions.values()]}
@@ -83,6 +85,11 @@ def evaluate_floats(
     for table in tables.values():
         table.insert(0, "seed", 0)
     return tables
+
+
+def _pooled(clean: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Clips (N, D, F) -> means over the frames of some (M,): (M, F)."""
+    return np.stack([clean[clip].mean(axis=0, dtype=np.float32) for clip in rows])
 
 
 def _nearest(
