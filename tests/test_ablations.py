@@ -34,6 +34,7 @@ CHAIN = {
     "encoder": {"kind": "transformer", "width": 8, "depth": 1, "heads": 2, "dropout": 0.1},
     "sampling": "segment",
     "spatial": "consistent",
+    "stand_in": {"kind": "mix", "strength": 0.5},
     "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25},
     "temperature": 0.5,
     "tau_plus": 0.1,

@@ -31,6 +31,7 @@ PARAMETERS = {
     "weights.order": "weight of the order task",
     "weights.scene": "weight of the scene task",
 }
+OTHER_KINDS = ("per_frame", "feature")  # of augmentation, not other strengths of it
 """What the sensitivity figure shows: key -> name in print."""
 
 
@@ -122,11 +123,11 @@ def sensitivity_points(
             for variant, tree in variants.items()
             if list(leaves(tree)) == [key]
         }
-        if not found or own[key] == "per_frame":
+        if not found or own[key] in OTHER_KINDS:
             continue
         found[own[key]] = next(iter(found.values()))[0], DEFAULT
         for value, place in found.items():
-            if value == "per_frame":  # another kind, not another strength
+            if value in OTHER_KINDS:
                 continue
             row = at_k[place]
             points.append(

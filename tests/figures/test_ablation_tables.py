@@ -163,7 +163,11 @@ def sweep(*tables: tuple[str, dict[str, float]], default: float = 0.4) -> pd.Dat
 def test_points_by_hand() -> None:
     changed: dict[str, dict[str, Any]] = {
         "strength": {"weak": {"spatial": "weak"}, "strong": {"spatial": "strong"}},
-        "spatial": {"per_frame": {"spatial": "per_frame"}, "none": {"spatial": "none"}},
+        "spatial": {
+            "per_frame": {"spatial": "per_frame"},
+            "feature": {"spatial": "feature"},
+            "none": {"spatial": "none"},
+        },
         "tasks": {
             "no_order": {"weights": {"order": 0.0}},
             "alone": {"weights": {"order": 0.0, "scene": 0.0}},  # two things at once
@@ -173,7 +177,7 @@ def test_points_by_hand() -> None:
     }
     scores = sweep(
         ("strength", {"weak": 0.1, "strong": 0.2}),
-        ("spatial", {"per_frame": 0.3, "none": 0.05}),
+        ("spatial", {"per_frame": 0.3, "feature": 0.2, "none": 0.05}),
         ("tasks", {"no_order": 0.35, "alone": 0.9}),
         ("encoder", {"lstm": 0.8}),
         ("temperature", {"high": 0.25}),
