@@ -31,8 +31,8 @@ PARAMETERS = {
     "weights.order": "weight of the order task",
     "weights.scene": "weight of the scene task",
 }
-OTHER_KINDS = ("per_frame", "feature")  # of augmentation, not other strengths of it
 """What the sensitivity figure shows: key -> name in print."""
+OTHER_KINDS = ("per_frame", "feature")  # of augmentation, not other strengths of it
 
 
 def ablation_scores(variants: pd.DataFrame, unchanged: pd.DataFrame) -> pd.DataFrame:
