@@ -1,0 +1,86 @@
+"""Encoding and search time of every trained method, beside the counts of `metrics/cost.md`.
+
+Seconds are not the same twice, so they are no output of the pipeline. Needs the artifacts of a
+`dvc repro`. Encoding is that of all clips from their features, in batches, on one thread; search is
+the top 100 of one query at a time in the database. Methods take turns, and the median of the rounds
+counts; ratios are to LSH, the cheapest.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from chain import params
+from chain.codes import load_codes
+from chain.datasets.manifest import select
+from chain.features.store import FeatureStore
+from chain.methods import load_method, method_config
+from chain.methods.base import encoded_frames
+from chain.retrieval.hamming import nearest
+from stages.common import ARTIFACTS, PARAMS
+
+ROUNDS, BITS, TOP = 7, 64, 100
+BATCH = 256
+
+
+def encoder(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[[], None], int]:
+    """Encodes every clip once when called; and how many there are."""
+    own = tree["data"][dataset]["methods"]
+    config = method_config(method, tree["methods"][method], own["all"], own[method])
+    store = FeatureStore.open(ARTIFACTS / "features" / dataset)
+    weights = ARTIFACTS / "models" / dataset / f"{method}_{BITS}" / f"seed_{tree['seed']}.pt"
+    model = load_method(method, config, store.width, BITS, weights).eval()
+    features = torch.from_numpy(store.clean[:, encoded_frames(store, model.frames)]).float()
+
+    @torch.inference_mode()
+    def encode() -> None:
+        for batch in torch.split(features, BATCH):
+            model.encode(batch)
+
+    return encode, len(features)
+
+
+def searcher(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[[], None], int]:
+    """Searches for every query, one at a time; and how many there are."""
+    roles = tree["data"][dataset]["roles"]
+    index = FeatureStore.open(ARTIFACTS / "features" / dataset).index
+    folder = ARTIFACTS / "codes" / dataset / f"{method}_{BITS}"
+    codes = load_codes(folder / f"seed_{tree['seed']}.npz").codes
+    queries, database = (codes[select(index, roles[role])] for role in ("query", "database"))
+
+    def search() -> None:
+        for query in queries:
+            nearest(query[None], database, TOP)
+
+    return search, len(queries)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    tree = params.load(PARAMS)
+    dataset, methods = tree["dataset"], tree["grid"]["methods"]
+    work = {
+        (task, method): make(tree, dataset, method)
+        for task, make in (("encode", encoder), ("search", searcher))
+        for method in methods
+    }
+    seconds: dict[tuple[str, str], list[float]] = {place: [] for place in work}
+    for _ in range(ROUNDS):
+        for place, (do, count) in work.items():
+            start = time.perf_counter()
+            do()
+            seconds[place].append((time.perf_counter() - start) / count)
+    medians = {place: 1e6 * statistics.median(values) for place, values in seconds.items()}
+    print(f"{dataset}, {BITS} bits, one thread, median of {ROUNDS} rounds\n")
+    print("| method | encode, µs a video | × LSH | search, µs a query |\n|---|--:|--:|--:|")
+    for method in methods:
+        encode, search = medians["encode", method], medians["search", method]
+        ratio = encode / medians["encode", "lsh"] if "lsh" in methods else float("nan")
+        print(f"| {method} | {encode:.0f} | {ratio:.1f} | {search:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
