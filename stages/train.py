@@ -1,4 +1,7 @@
-"""Train one method at one code length, once for each seed, the seeds side by side."""
+"""Train one method at one code length, once for each seed, the seeds side by side.
+
+Under `torchrun`, several processes share each training and the seeds follow one another.
+"""
 
 from pathlib import Path
 
@@ -10,8 +13,8 @@ from chain.methods import method_config
 from chain.params import parse
 from chain.processes import side_by_side
 from chain.runtime import RuntimeConfig
-from chain.scratch import scratch_folder
-from chain.training import Run, train_run
+from chain.scratch import SCRATCH, scratch_folder
+from chain.training import Run, distributed, train_run
 from stages.common import ARTIFACTS, parameters, run
 
 
@@ -27,21 +30,25 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
     config = method_config(method, published, shared, own)
     machine = parse(RuntimeConfig, runtime, "runtime")
     features, cell = ARTIFACTS / "features" / dataset, f"{method}_{bits}"
-    seeds = range(seed, seed + repeats)
-    key = config.model_dump() | {"threads": machine.training_threads}
-    with (
-        scratch_folder(f"train-{dataset}-{cell}", key, sorted(features.glob("*.npy"))) as scratch,
-        replacing(ARTIFACTS / "models" / dataset / cell) as out,
-    ):
-        out.mkdir()
-        runs = [Run(method, config, features, bits, number) for number in seeds]
-        # One more than the workers: else a core waits while the last of three seeds is trained.
-        histories = side_by_side(
-            _train_seed, [(one, machine, scratch, out) for one in runs], machine.workers + 1
-        )
-        history = pd.concat(histories)
-        if len(history):
-            write_csv(out / "history.csv", history)
+    processes = distributed.processes()
+    key = config.model_dump() | {"threads": machine.training_threads, "processes": processes}
+    runs = [Run(method, config, features, bits, seed + number) for number in range(repeats)]
+    with distributed.joined() as rank:
+        if rank:  # the first writes for all
+            for one in runs:
+                train_run(one, machine, SCRATCH)
+            return f"train: {method} on {dataset} at {bits} bits, process {rank} done"
+        with (
+            scratch_folder(f"train-{dataset}-{cell}", key, sorted(features.glob("*.npy"))) as work,
+            replacing(ARTIFACTS / "models" / dataset / cell) as out,
+        ):
+            out.mkdir()
+            # One more than the workers: else a core waits while the last of three seeds is trained.
+            workers = 1 if processes > 1 else machine.workers + 1
+            jobs = [(one, machine, work, out) for one in runs]
+            history = pd.concat(side_by_side(_train_seed, jobs, workers))
+            if len(history):
+                write_csv(out / "history.csv", history)
     last = f", loss {history['loss'].iloc[-1]:.4f}" if len(history) else ""
     return f"train: {method} on {dataset} at {bits} bits, {repeats} seed(s){last}"
 

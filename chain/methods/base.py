@@ -48,7 +48,9 @@ class Method(nn.Module, ABC):
     Construction is seeded by the caller (`torch.manual_seed`). `fit` sees the training features
     once before any step and `start_epoch` before each epoch; `draw` makes a batch on the CPU and
     `losses` its loss parts, whose weighted sum "loss" is minimised. What an epoch changes must lie
-    in buffers, since a resumed run restores nothing else. Subclasses name their schema in `Config`.
+    in buffers, since a resumed run restores nothing else. Direct child modules treat the rows
+    of their first argument one by one and give one tensor, since processes may share the rows, and
+    `draw` has no randomness but `random`. Subclasses name their schema in `Config`.
     """
 
     Config: ClassVar[type[MethodConfig]]

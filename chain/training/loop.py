@@ -4,6 +4,7 @@ import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from chain.files import replacing
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig, TrainingConfig
 from chain.runtime import RuntimeConfig, set_up
+from chain.training import distributed
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +40,11 @@ class Run:
 
 def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, pd.DataFrame]:
     """The trained model and its history; goes on from what an earlier try left in `scratch`."""
-    device = set_up(runtime, training=True)
+    device = distributed.local(set_up(runtime, training=True))
     store = FeatureStore.open(run.features)
     model = build(method_class(run.method), run.config, store, run.bits, run.seed)
-    return model, train(model, store, run.seed, device, scratch)
+    with distributed.shared_layers(model):
+        return model, train(model, store, run.seed, device, scratch)
 
 
 def build(
@@ -60,8 +63,9 @@ def train(
     """Train `model` in place; returns its history, one row an epoch: epoch, lr, loss and its parts.
 
     Each step is seeded by (seed, epoch, step) alone, so a run that resumes from the checkpoint in
-    `scratch` ends in the same weights as one that was never stopped. InputError if the training set
-    is smaller than a batch, or the loss stops being a number.
+    `scratch` ends in the same weights as one that was never stopped. Of several processes (see
+    chain/training/distributed.py) the first alone reads and writes there. InputError if the
+    training set is smaller than a batch, or the loss stops being a number.
     """
     config = model.training_config
     model.to(device)
@@ -76,8 +80,11 @@ def train(
     optimiser = _optimiser(model, config)
     checkpoint = scratch / f"checkpoint_{seed}.pt"
     start, history = 0, []
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    first, saved = distributed.rank() == 0, None
+    if first and checkpoint.exists():
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    saved = distributed.from_first(saved)
+    if saved is not None:
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         start, history = saved["epoch"], saved["history"]
@@ -85,7 +92,8 @@ def train(
 
     model.train()
     saved_at = time.monotonic()
-    progress = tqdm(
+    bar = tqdm if first else partial(tqdm, disable=True)
+    progress = bar(
         total=config.epochs * steps, initial=start * steps, unit="step", desc=f"seed {seed}"
     )
     for epoch in range(start, config.epochs):
@@ -100,12 +108,14 @@ def train(
         for step in range(steps):
             rows = np.sort(order[step * config.batch : (step + 1) * config.batch])
             random = np.random.default_rng([seed, epoch, step])
-            torch.manual_seed(int(random.integers(2**62)))
+            # Apart for each process, so that dropout does not treat their rows alike.
+            torch.manual_seed(int(random.integers(2**62)) + distributed.rank())
             batch = [tensor.to(device) for tensor in model.draw(store, rows, random)]
             with _autocast(config, device):
                 parts = model.losses(*batch)
             optimiser.zero_grad(set_to_none=True)
             parts["loss"].backward()  # type: ignore[no-untyped-call]
+            distributed.sum_gradients(model)
             optimiser.step()
             for name, value in parts.items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()
@@ -117,7 +127,7 @@ def train(
             )
         history.append({"epoch": epoch + 1, "lr": rate, **means})
         progress.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
-        if time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+        if first and time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             _save(checkpoint, model, optimiser, epoch + 1, history)
             saved_at = time.monotonic()
     progress.close()

@@ -1,0 +1,159 @@
+"""One training by several processes, as `torchrun` starts them, with the gradient of a single one.
+
+Every process draws the same whole batch, since draws are seeded by (seed, epoch, step) alone. The
+layers of a method, its direct children, treat the rows of a batch one by one: each process computes
+them for its share of the rows, the outputs are gathered, and every process computes the whole loss,
+with all its negatives and pairs. So methods and losses need not know of it, and the gradient holds:
+
+* Between layers, tensors and their gradients are whole and the same in every process: a layer's
+  output is gathered on the way forward, the gradient of its input on the way back.
+* A layer's weights get the gradient of one share of the rows. By the chain rule that of the whole
+  batch is the sum over rows, and so over processes.
+* Parameters held by the method itself get the whole gradient in every process: its mean counts.
+
+Results are those of one process up to the order of sums. Dropout is the exception: its masks are
+drawn by each process for its own rows. Collectives go by gloo on the CPU and by nccl on CUDA, one
+device a process; the latter, and more than one machine, are untested.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from chain.errors import InputError
+from chain.methods.base import Method
+
+
+def processes() -> int:
+    """How many train together; 1 unless `torchrun` started more."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@contextmanager
+def joined() -> Iterator[int]:
+    """Join the processes that `torchrun` started, if it did; yields the rank of this one.
+
+    The process of rank 0 is the one that writes.
+    """
+    if processes() == 1:
+        yield 0
+        return
+    store, rank, world = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+    # torchrun keeps its store over a restart: addresses of the killed would be found in it.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    yield rank
+    dist.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def local(device: torch.device) -> torch.device:
+    """The device of this process: of several on CUDA, one each. InputError if they are too few."""
+    if not dist.is_initialized() or device.type != "cuda":
+        return device
+    number, held = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if number >= held:
+        raise InputError(f"torchrun: --nproc-per-node is more than the {held} CUDA device(s)")
+    device = torch.device("cuda", number)
+    torch.cuda.set_device(device)
+    return device
+
+
+def from_first(value: Any) -> Any:
+    """What the process of rank 0 passed; the others' `value` is ignored."""
+    if not dist.is_initialized():
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
+
+
+@contextmanager
+def shared_layers(model: Method) -> Iterator[None]:
+    """While the model is in training mode, compute its layers for this process's rows only.
+
+    Nothing happens in a process alone. InputError if the batch can't be split evenly.
+    """
+    if not dist.is_initialized() or model.training_config is None:
+        yield
+        return
+    world, batch = dist.get_world_size(), model.training_config.batch
+    if batch % world:
+        raise InputError(f"training.batch is {batch}, no multiple of the {world} processes")
+    handles = [layer.register_forward_pre_hook(_share) for layer in model.children()]
+    handles += [layer.register_forward_hook(_gather) for layer in model.children()]
+    yield
+    for handle in handles:
+        handle.remove()
+
+
+def sum_gradients(model: Method) -> None:
+    """Give each parameter of a model with shared layers the gradient of the whole batch."""
+    if not dist.is_initialized():
+        return
+    for parameter in model.parameters(recurse=False):
+        if parameter.grad is not None:
+            parameter.grad /= dist.get_world_size()
+    gradients = [one.grad for one in model.parameters() if one.grad is not None]
+    total = parameters_to_vector(gradients)
+    dist.all_reduce(total)
+    vector_to_parameters(total, gradients)
+
+
+def _share(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (_Share.apply(inputs[0]), *inputs[1:]) if layer.training else inputs
+
+
+def _gather(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    whole: Tensor = _Gather.apply(output) if layer.training else output
+    return whole
+
+
+class _Share(torch.autograd.Function):
+    """Whole (N, ...) -> this process's rows (N / processes, ...); the reverse for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor) -> Tensor:
+        return _own(whole)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _joined(gradients[0])
+
+
+class _Gather(torch.autograd.Function):
+    """This process's rows (N / processes, ...) -> whole (N, ...); the reverse for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        return _joined(own)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _own(gradients[0])
+
+
+def _own(whole: Tensor) -> Tensor:
+    world = dist.get_world_size()
+    if len(whole) % world:
+        raise ValueError(f"{len(whole)} rows are no multiple of the {world} processes")
+    return whole.chunk(world)[dist.get_rank()]
+
+
+def _joined(own: Tensor) -> Tensor:
+    own = own.contiguous()
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own)
+    return torch.cat(parts)
