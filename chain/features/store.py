@@ -1,7 +1,9 @@
 """The features of a data set as training and encoding see them: memory maps and an index."""
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,36 @@ from torch import Tensor
 
 from chain.datasets.manifest import read_index
 from chain.errors import InputError
+
+
+class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
+    """A memory map that lets go of the pages it has copied from.
+
+    Pages of a map count as memory of the process until the system is short of it, so that an epoch
+    would take up the whole file. They stay in the system's page cache: the next read finds them.
+    """
+
+    _mmap: mmap.mmap | None  # numpy's own, kept by views and not by copies
+
+    @classmethod
+    def open(cls, path: Path) -> "FeatureMap":
+        """Map an .npy file, read-only."""
+        array: NDArray[np.float16] = np.load(path, mmap_mode="r")
+        return array.view(cls)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if self._mmap is None or getattr(found, "_mmap", None) is not None:
+            return found  # from no map, or a view that has yet to be read
+        self._let_go(self._mmap)
+        return np.asarray(found)[()]
+
+    def _let_go(self, pages: mmap.mmap) -> None:
+        """Of those under this array, which may be a part of the map."""
+        origin = np.frombuffer(pages, np.uint8).ctypes.data
+        first, last = np.lib.array_utils.byte_bounds(self)
+        start = (first - origin) // mmap.PAGESIZE * mmap.PAGESIZE
+        pages.madvise(mmap.MADV_DONTNEED, start, last - origin - start)
 
 
 @dataclass(frozen=True)
@@ -53,13 +85,13 @@ class FeatureStore:
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
         """What the `features` stage wrote; arrays stay on disk until they are read."""
-        banks = {
-            path.stem.removeprefix("bank_"): np.load(path, mmap_mode="r")
+        banks: dict[str, NDArray[np.float16]] = {
+            path.stem.removeprefix("bank_"): FeatureMap.open(path)
             for path in sorted(folder.glob("bank_*.npy"))
         }
         return cls(
             index=read_index(folder / "index.csv"),
-            clean=np.load(folder / "clean.npy", mmap_mode="r"),
+            clean=FeatureMap.open(folder / "clean.npy"),
             train=np.load(folder / "train.npy"),
             banks=banks,
         )

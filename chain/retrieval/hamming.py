@@ -49,27 +49,29 @@ def nearest(
     size = len(database_codes)
     if not 1 <= k <= size:
         raise ValueError(f"k must lie in 1..{size}, not {k}")
-    index = np.arange(size)
-    nearest_keys = np.empty((len(query_codes), k), dtype=np.int64)
+    indices = np.empty((len(query_codes), k), dtype=np.int64)
+    nearest_distances = np.empty_like(indices)
     for query, distances in enumerate(_distances(query_codes, database_codes)):
-        keys = distances * np.int64(size) + index  # ordered by distance, then by index
-        keys.partition(k - 1)
-        nearest_keys[query] = np.sort(keys[:k])
-    return nearest_keys % size, nearest_keys // size
+        farthest = np.bincount(distances).cumsum().searchsorted(k)  # faster than a partition
+        within = np.flatnonzero(distances <= farthest)  # by index, and seldom many more than k
+        order = distances[within].argsort(kind="stable")[:k]
+        indices[query] = within[order]
+        nearest_distances[query] = distances[indices[query]]
+    return indices, nearest_distances
 
 
 def _distances(
     query_codes: NDArray[np.uint8], database_codes: NDArray[np.uint8]
-) -> Iterator[NDArray[np.uint16]]:
+) -> Iterator[NDArray[np.unsignedinteger]]:
     """For each query in turn, its distances (N,) to the database."""
-    if query_codes.shape[1] != database_codes.shape[1]:
+    bits = 8 * query_codes.shape[1]
+    if bits != 8 * database_codes.shape[1]:
         raise InputError(
-            f"codes: {8 * query_codes.shape[1]} bits for the queries, "
-            f"{8 * database_codes.shape[1]} for the database"
+            f"codes: {bits} bits for the queries, {8 * database_codes.shape[1]} for the database"
         )
     database = words(database_codes)  # (W, N)
     for query in words(query_codes).T:  # (W,)
-        distances = np.zeros(len(database_codes), dtype=np.uint16)
+        distances = np.zeros(len(database_codes), dtype=np.min_scalar_type(bits))
         for theirs, ours in zip(database, query, strict=True):
             np.add(distances, np.bitwise_count(theirs ^ ours), out=distances)
         yield distances

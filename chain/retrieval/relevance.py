@@ -11,8 +11,8 @@ from chain.errors import InputError
 class Relevance:
     """Shared-label relevance of N database items to Q queries, without a (Q, N) matrix.
 
-    Takes boolean label matrices (Q, C) and (N, C) and keeps them as 64-bit words. Raises InputError
-    if their widths differ or they are not boolean matrices.
+    Takes boolean label matrices (Q, C) and (N, C) and keeps them by category and as 64-bit words.
+    Raises InputError if their widths differ or they are not boolean matrices.
     """
 
     def __init__(self, query_labels: NDArray[np.bool_], database_labels: NDArray[np.bool_]) -> None:
@@ -27,15 +27,14 @@ class Relevance:
                 f"labels: {query_labels.shape[1]} categories for the queries, "
                 f"{database_labels.shape[1]} for the database"
             )
+        self._query_labels = query_labels
+        self._categories = np.ascontiguousarray(database_labels.T)  # (C, N)
         self._query = words(np.packbits(query_labels, axis=1))  # (W, Q)
         self._database = words(np.packbits(database_labels, axis=1))  # (W, N)
 
     def row(self, query: int) -> NDArray[np.bool_]:
         """Relevance (N,) of every database item to one query."""
-        relevant = np.zeros(self._database.shape[1], dtype=np.bool_)
-        for theirs, ours in zip(self._database, self._query[:, query], strict=True):
-            if ours:  # most queries have labels in one word only
-                relevant |= (theirs & ours) != 0
+        relevant: NDArray[np.bool_] = self._categories[self._query_labels[query]].any(axis=0)
         return relevant
 
     def of(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -96,7 +96,7 @@ def test_invariant_to_database_order_and_to_flipped_and_permuted_bits():
 def test_nearest_matches_the_slow_twin(bits, k):
     queries, database = random_codes(6, bits, 0), random_codes(40, bits, 1)
     database[20:30] = database[:10]
-    database[5] = queries[2]
+    database[5], database[6] = queries[2], ~queries[3]  # distances 0 and b occur
     indices, distances = nearest(queries, database, k)
     for q, query in enumerate(queries):
         pairs = sorted((slow_distance(query, item), d) for d, item in enumerate(database))[:k]

@@ -1,0 +1,57 @@
+"""Fails if ours has become slower against its rivals: exit 1 and one line that says where.
+
+Runs the quick forms of the benchmarks below. A ratio is how many times as fast as its rival ours
+is; bounds are half of what was measured on a busy machine, where two workers gain nothing.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+
+from benchmarks import decode, features, training
+
+BOUNDS: dict[str, dict[str, float]] = {
+    "decode": {  # read_clip against PyAV; pack_frames on two workers against read_clip
+        "h264 4 s": 0.45,
+        "h264 4 s pack 2": 0.4,
+        "h264 40 s": 0.45,
+        "h264 40 s pack 2": 0.4,
+    },
+    "features": {  # FeatureExtractor against the CNN alone
+        "mobilenet_v3_small clean": 0.3,
+        "mobilenet_v3_small augmented": 0.25,
+        "resnet50 clean": 0.45,
+        "resnet50 augmented": 0.45,
+    },
+    "training": {  # a step against a plain ConMH step
+        "conmh map": 0.45,
+        "chain map": 0.2,
+    },
+}
+RATIOS: dict[str, Callable[[], dict[str, float]]] = {
+    "decode": decode.ratios,
+    "features": features.ratios,
+    "training": training.ratios,
+}
+
+
+def below(ratios: Mapping[str, float], bounds: Mapping[str, float]) -> list[str]:
+    """What is below its bound, and by how much."""
+    return [
+        f"{name} {ratios[name]:.2f} (bound {bound})"
+        for name, bound in bounds.items()
+        if ratios[name] < bound
+    ]
+
+
+def main() -> None:
+    slow = [
+        f"{benchmark}: {found}"
+        for benchmark, bounds in BOUNDS.items()
+        for found in below(RATIOS[benchmark](), bounds)
+    ]
+    if slow:
+        sys.exit(f"error: slower than its bound: {'; '.join(slow)}")
+
+
+if __name__ == "__main__":
+    main()
