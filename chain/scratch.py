@@ -28,7 +28,10 @@ def scratch_folder(
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     if folder.exists():
-        shutil.rmtree(folder)
+        done = folder.with_name(f"{folder.name}.done")  # half removed, it must not be found again
+        shutil.rmtree(done, ignore_errors=True)
+        folder.rename(done)
+        shutil.rmtree(done)
 
 
 def _key(parameters: Mapping[str, Any], inputs: Sequence[Path]) -> str:

@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,25 @@ def test_kept_on_error_and_found_again() -> None:
     assert not second.exists()
     with scratch_folder("decode", {"size": 128}, []) as third:
         assert not list(third.iterdir())
+
+
+def test_killed_while_it_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a folder that was no longer needed is not taken for work in progress."""
+
+    def half(folder: Path, ignore_errors: bool = False) -> None:
+        for file in folder.glob("first"):
+            file.unlink()
+        if not ignore_errors:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", half)
+        with pytest.raises(KeyboardInterrupt), scratch_folder("decode", {}, []) as folder:
+            (folder / "first").touch()
+            (folder / "second").touch()
+    with scratch_folder("decode", {}, []) as again:
+        assert again == folder and not list(again.iterdir())
+    assert not list(folder.parent.iterdir())
 
 
 def test_body_may_move_it_away() -> None:

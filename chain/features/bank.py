@@ -87,7 +87,7 @@ def extract(
 
     Returns memory maps in `scratch`: `clean` (N, D, F), and for each kind of draw `bank_<kind>`
     (len(train), V, D, F) whose rows follow `train`. A run that was killed goes on from where it
-    last took stock of the finished clips.
+    last took stock of the finished clips, in a file `clips_done` that stays there.
     """
     count, dense = frames.shape[:2]
     width = extractor(frames[0, :1]).shape[1]
@@ -112,14 +112,11 @@ def extract(
                 drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
                 features = extractor(np.tile(frames[clip], (bank.views, 1, 1, 1)), drawn)
                 arrays[f"bank_{kind}"][row_of[clip]] = features.reshape(bank.views, dense, width)
-        if (clip + 1) % CLIPS_BETWEEN_CHECKPOINTS == 0:
+        if (clip + 1) % CLIPS_BETWEEN_CHECKPOINTS == 0 or clip + 1 == count:
             for array in arrays.values():
                 array.flush()
             with replacing(marker) as temporary:
                 temporary.write_text(str(clip + 1))
         progress.update(dense)
     progress.close()
-    for array in arrays.values():
-        array.flush()
-    marker.unlink(missing_ok=True)
     return dict(arrays)

@@ -23,9 +23,9 @@ def convert(
     """The features (N, T, F) of the N rows that `index` lists, a memory map `clean` in `scratch`.
 
     `index` is the manifest that `index_ready` made of the files under `root`. A file is read a
-    block at a time, and a run that was killed goes on after its last whole block. Raises InputError
-    if a file has changed since it was indexed, can't be read, or holds a value that is not finite
-    or beyond fp16; or if the disk has not enough room.
+    block at a time, and a run that was killed goes on after its last whole block, which `rows_done`
+    keeps there. Raises InputError if a file has changed since it was indexed, can't be read, or
+    holds a value that is not finite or beyond fp16; or if the disk has not enough room.
     """
     shape = (len(index), config.frames, config.width)
     marker = scratch / "rows_done"
@@ -52,7 +52,6 @@ def convert(
                         temporary.write_text(str(done))
                     bar.update(len(block))
                 before += len(data)
-    marker.unlink()
     return clean
 
 

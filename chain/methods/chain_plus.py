@@ -102,4 +102,5 @@ def pooled_features(store: FeatureStore, parts: int) -> Tensor:
         clips = torch.from_numpy(store.clean[store.train[start : start + CHUNK]]).float()
         means = [part.mean(dim=1) for part in clips.tensor_split(parts, dim=1)]
         pooled[start : start + CHUNK] = torch.cat(means, dim=1)
-    return (pooled - pooled.mean(dim=0)).half()
+    pooled -= pooled.mean(dim=0)
+    return pooled.half()

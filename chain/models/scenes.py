@@ -16,7 +16,7 @@ from chain.models.affinity_propagation import (
 from chain.params import Parameters
 
 NO_SCENE = -1
-CHUNK = 1024  # frame sequences clustered at once
+CHUNK = 256  # frame sequences clustered at once
 
 
 class SceneConfig(Parameters):

@@ -77,6 +77,7 @@ def test_from_files_to_map(here: Path) -> None:
     assert sorted(path.name for path in (here / "artifacts/frames/mini").iterdir()) == ["index.csv"]
     assert torch.load(here / "artifacts/backbones/mini.pt", weights_only=True) == {}
     store = FeatureStore.open(here / "artifacts/features/mini")
+    assert not list((here / "artifacts/features/mini").glob("*_done"))
     assert store.clean.shape == (50, T, F) and not store.banks
     assert store.train.tolist() == list(range(20, 50))
     with h5py.File(here / "data/mini/test.h5") as file:

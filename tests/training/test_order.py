@@ -129,6 +129,7 @@ def test_answers_of_a_real_model_one_clip_at_a_time(store: FeatureStore) -> None
         "frames": FRAMES,
         "encoder": {"kind": "transformer", "width": 16, "depth": 1, "heads": 2, "dropout": 0.5},
         "sampling": "segment",
+        "stand_in": {"kind": "dropout", "strength": 0.2},
         "spatial": "none",
         "weights": {"contrastive": 1.0, "order": 1.0, "scene": 0.0},
         "temperature": 0.5,
