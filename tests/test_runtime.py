@@ -9,7 +9,13 @@ from chain.errors import InputError
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 
-PARAMETERS = {"device": "cpu", "threads": 3, "training_threads": 2, "workers": 1}
+PARAMETERS = {
+    "device": "cpu",
+    "threads": 3,
+    "training_threads": 2,
+    "workers": 1,
+    "recompute": False,
+}
 CONFIG = RuntimeConfig.model_validate(PARAMETERS)
 
 

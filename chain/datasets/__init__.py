@@ -16,6 +16,7 @@ from chain.datasets.demo import DemoConfig, render
 from chain.datasets.fcvid import FCVIDConfig, index_fcvid
 from chain.datasets.folder import FolderConfig, index_folder
 from chain.datasets.hmdb51 import HMDB51Config, index_hmdb51
+from chain.datasets.jhmdb import JHMDBConfig, index_jhmdb
 from chain.datasets.kinetics import KineticsConfig, index_kinetics
 from chain.datasets.ready import ReadyConfig, index_ready
 from chain.datasets.ucf101 import UCF101Config, index_ucf101
@@ -29,6 +30,7 @@ SOURCES: dict[str, tuple[type[BaseModel], Index]] = {
     "folder": (FolderConfig, index_folder),
     "ucf101": (UCF101Config, index_ucf101),
     "hmdb51": (HMDB51Config, index_hmdb51),
+    "jhmdb": (JHMDBConfig, index_jhmdb),
     "activitynet": (ActivityNetConfig, index_activitynet),
     "fcvid": (FCVIDConfig, index_fcvid),
     "kinetics": (KineticsConfig, index_kinetics),

@@ -9,16 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from chain.datasets.official import (
-    Listed,
-    add,
-    find_listed,
-    join_labels,
-    official_manifest,
-    read_lines,
-    without_suffix,
-)
-from chain.errors import InputError
+from chain.datasets.official import find_listed, official_manifest, read_category_lists
 from chain.params import Parameters
 
 LISTS = "testTrainMulti_7030_splits"
@@ -40,20 +31,5 @@ def index_hmdb51(config: HMDB51Config, root: Path, workers: int) -> pd.DataFrame
     A line of a category's list is `<clip>.avi <code>` with code 1 train, 2 test, 0 unused. Raises
     InputError if a list is missing or malformed, a clip is there twice, or none.
     """
-    ending = f"_test_split{config.fold}.txt"
-    lists = sorted((root / LISTS).glob(f"[!.]*{ending}"))
-    if len(lists) != CATEGORIES:
-        raise InputError(
-            f"{root / LISTS}: {len(lists)} lists <category>{ending}, expected {CATEGORIES}"
-        )
-    listed: dict[str, Listed] = {}
-    for path in lists:
-        category = path.name.removesuffix(ending)
-        for where, line in read_lines(path):
-            match line.rsplit(maxsplit=1):
-                case [clip, code] if code in SPLITS:
-                    entry = Listed(join_labels([category], where), SPLITS[code])
-                    add(listed, f"{category}/{without_suffix(clip)}", entry, where)
-                case _:
-                    raise InputError(f"{where}: expected <clip> <0, 1 or 2>, found {line!r}")
+    listed = read_category_lists(root / LISTS, config.fold, CATEGORIES, SPLITS)
     return official_manifest(root, listed, find_listed(root, listed), PUBLISHED, workers)

@@ -80,6 +80,33 @@ def add(listed: dict[str, Listed], name: str, clip: Listed, where: str) -> None:
     listed[name] = clip
 
 
+def read_category_lists(
+    folder: Path, fold: int, categories: int, codes: Mapping[str, str]
+) -> dict[str, Listed]:
+    """What the lists `<category>_test_split<fold>.txt` say, one a category, by `<category>/<clip>`.
+
+    A line is `<clip> <code>`, and `codes` gives the split of a code. Raises InputError if a list is
+    missing or malformed, or a clip is listed twice.
+    """
+    ending = f"_test_split{fold}.txt"
+    lists = sorted(folder.glob(f"[!.]*{ending}"))
+    if len(lists) != categories:
+        raise InputError(f"{folder}: {len(lists)} lists <category>{ending}, expected {categories}")
+    listed: dict[str, Listed] = {}
+    for path in lists:
+        category = path.name.removesuffix(ending)
+        for where, line in read_lines(path):
+            match line.rsplit(maxsplit=1):
+                case [clip, code] if code in codes:
+                    entry = Listed(join_labels([category], where), codes[code])
+                    add(listed, f"{category}/{without_suffix(clip)}", entry, where)
+                case _:
+                    raise InputError(
+                        f"{where}: expected <clip> <{', '.join(codes)}>, found {line!r}"
+                    )
+    return listed
+
+
 def find_listed(root: Path, listed: Mapping[str, Listed], prefix: str = "") -> Found:
     """Look for the listed clips below `root`; a file's name may also have `prefix` before it.
 

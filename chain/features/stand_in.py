@@ -30,24 +30,27 @@ class StandInConfig(Parameters):
 
 
 def disturb(features: Tensor, config: StandInConfig, random: np.random.Generator) -> Tensor:
-    """Views (B, T, F) -> disturbed views (B, T, F), one draw a view, the same for its T frames."""
+    """Disturb views (B, T, F) in place, and return them: one draw a view, the same for its frames.
+
+    In place, since a batch of the literature's size takes half a gigabyte.
+    """
     return KINDS[config.kind](features, config.strength, random)
 
 
 def _dropout(features: Tensor, strength: float, random: np.random.Generator) -> Tensor:
     kept = _tensor(random.random((len(features), 1, features.shape[2])) >= strength)
-    return features * kept / (1 - strength)
+    return features.mul_(kept / (1 - strength))
 
 
 def _noise(features: Tensor, strength: float, random: np.random.Generator) -> Tensor:
     spread = features.flatten(0, 1).std(dim=0)
     drawn = _tensor(random.standard_normal((len(features), 1, features.shape[2])))
-    return features + strength * spread * drawn
+    return features.add_(strength * spread * drawn)
 
 
 def _mix(features: Tensor, strength: float, random: np.random.Generator) -> Tensor:
     other = features.mean(dim=1, keepdim=True)[random.permutation(len(features))]
-    return torch.lerp(features, other, _tensor(random.random((len(features), 1, 1)) * strength))
+    return features.lerp_(other, _tensor(random.random((len(features), 1, 1)) * strength))
 
 
 def _tensor(drawn: NDArray[np.generic]) -> Tensor:

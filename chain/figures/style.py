@@ -62,6 +62,7 @@ DATASET_LABELS = {
     "activitynet": "ActivityNet",
     "ucf101": "UCF101",
     "hmdb51": "HMDB51",
+    "jhmdb": "JHMDB",
     "yfcc": "YFCC",
 }
 

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from chain.params import Parameters
 
@@ -71,10 +72,26 @@ class Transformer(nn.Module):
             *(Block(config.width, config.heads) for _ in range(config.depth))
         )
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.recompute = False
 
     def forward(self, tokens: Tensor) -> Tensor:
-        normalised: Tensor = self.norm(self.blocks(tokens))
+        for block in self.blocks:
+            if self.recompute and self.training:
+                tokens = checkpoint(block, tokens, use_reentrant=False)
+            else:
+                tokens = block(tokens)
+        normalised: Tensor = self.norm(tokens)
         return normalised
+
+
+def recompute_blocks(model: nn.Module) -> None:
+    """From now on keep only what goes into a block, and compute the rest again on the way back.
+
+    The same gradients from a third of the memory, in half as much time again (arXiv 1604.06174).
+    """
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            module.recompute = True
 
 
 def xavier_linears(module: nn.Module) -> None:

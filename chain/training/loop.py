@@ -19,6 +19,7 @@ from chain.features.store import FeatureStore
 from chain.files import replacing
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig, TrainingConfig
+from chain.models.transformer import recompute_blocks
 from chain.runtime import RuntimeConfig, set_up
 from chain.training import distributed
 
@@ -43,6 +44,8 @@ def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, 
     device = distributed.local(set_up(runtime, training=True))
     store = FeatureStore.open(run.features)
     model = build(method_class(run.method), run.config, store, run.bits, run.seed)
+    if runtime.recompute:
+        recompute_blocks(model)
     with distributed.shared_layers(model):
         return model, train(model, store, run.seed, device, scratch)
 

@@ -64,6 +64,15 @@ def make_hmdb51(root: Path, put: Put = put_text) -> None:
     fill(root, *paths, put=put)
 
 
+def make_jhmdb(root: Path, put: Put = put_text) -> None:
+    for fold, codes in ((1, "122"), (2, "212")):
+        for number in range(21):
+            clips = [f"clip_f_nm_np1_fr_med_{n}.avi {code}" for n, code in enumerate(codes)]
+            lists(root, {f"splits/act_{number}_test_split{fold}.txt": clips})
+    paths = (f"videos/act_{a}/clip_f_nm_np1_fr_med_{n}.avi" for a in (0, 20) for n in range(2))
+    fill(root, *paths, put=put)
+
+
 ACTIVITYNET = {
     "version": "VERSION 1.3",
     "taxonomy": [{"nodeId": 0, "nodeName": "Root", "parentId": None, "parentName": None}],
@@ -164,6 +173,7 @@ def make_folder(root: Path, put: Put = put_text) -> None:
 MAKE: dict[str, Callable[..., None]] = {
     "ucf101": make_ucf101,
     "hmdb51": make_hmdb51,
+    "jhmdb": make_jhmdb,
     "activitynet": make_activitynet,
     "fcvid": make_fcvid,
     "kinetics": make_kinetics,

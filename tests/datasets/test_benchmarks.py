@@ -13,6 +13,7 @@ from miniatures import (
     make_activitynet,
     make_fcvid,
     make_hmdb51,
+    make_jhmdb,
     make_kinetics,
     make_ucf101,
 )
@@ -24,6 +25,7 @@ from chain.errors import InputError
 SOURCE: dict[str, dict[str, object]] = {
     "ucf101": {"kind": "ucf101", "root": "unused", "fold": 1},
     "hmdb51": {"kind": "hmdb51", "root": "unused", "fold": 1},
+    "jhmdb": {"kind": "jhmdb", "root": "unused", "fold": 1},
     "activitynet": {"kind": "activitynet", "root": "unused", "queries": 2, "seed": 0},
     "fcvid": {"kind": "fcvid", "root": "unused"},
     "kinetics": {"kind": "kinetics", "root": "unused", "csv_files": ["train.csv", "val.csv"]},
@@ -94,6 +96,26 @@ def test_hmdb51(tmp_path: Path) -> None:
     )
     assert missing.startswith("98 of 102 clips missing: act_1/#0_Clip")
     assert index("hmdb51", tmp_path, fold=2)["split"].tolist() == ["test", "train"] * 2
+
+
+def test_jhmdb(tmp_path: Path) -> None:
+    """The other clips of a category are not there; folds 2 and 3 have no published counts."""
+    make_jhmdb(tmp_path)
+    clip = "clip_f_nm_np1_fr_med_{}"
+    expected = [
+        (f"act_{a}/{clip.format(n)}", f"videos/act_{a}/{clip.format(n)}.avi", f"act_{a}", split)
+        for a in (0, 20)
+        for n, split in ((0, "train"), (1, "test"))
+    ]
+    assert rows(index("jhmdb", tmp_path)) == expected
+    counts, missing = index("jhmdb", tmp_path).attrs["notes"]
+    assert counts == (
+        "clips found: all 4 (published: 928), train 2 (published: 660), test 2 (published: 268)"
+    )
+    assert missing.startswith(f"59 of 63 clips missing: act_0/{clip.format(2)}, act_1/")
+    second = index("jhmdb", tmp_path, fold=2)
+    assert second["split"].tolist() == ["test", "train"] * 2
+    assert second.attrs["notes"][0] == "clips found: all 4 (published: 928)"
 
 
 def test_activitynet(tmp_path: Path) -> None:
@@ -177,10 +199,13 @@ FCVID, FCVID_LABELS = "FCVID_VideoName_TrainTestSplit.txt", "FCVID_Label.txt"
 LIST_OF = {
     "ucf101": f"{UCF}/testlist01.txt",
     "hmdb51": f"{HMDB}/act_7_test_split1.txt",
+    "jhmdb": "splits/act_7_test_split1.txt",
     "activitynet": "activity_net.v1-3.min.json",
     "fcvid": FCVID_LABELS,
     "kinetics": "val.csv",
 }
+
+LISTS_BY_CATEGORY = {"hmdb51": (HMDB, 51), "jhmdb": ("splits", 21)}
 
 
 def refused(kind: str, root: Path, **parameters: object) -> str:
@@ -195,12 +220,13 @@ def refused(kind: str, root: Path, **parameters: object) -> str:
 def test_missing_list(tmp_path: Path, kind: str) -> None:
     MAKE[kind](tmp_path)
     (tmp_path / LIST_OF[kind]).unlink()
-    if kind == "hmdb51":
-        expected = f"ROOT/{HMDB}: 50 lists <category>_test_split1.txt, expected 51"
+    if kind in LISTS_BY_CATEGORY:
+        folder, count = LISTS_BY_CATEGORY[kind]
+        expected = f"ROOT/{folder}: {count - 1} lists <category>_test_split1.txt, expected {count}"
     else:
         expected = f"ROOT/{LIST_OF[kind]}: no such list"
     assert refused(kind, tmp_path) == expected
-    assert "no such list" in refused(kind, tmp_path / "nowhere") or kind == "hmdb51"
+    assert "no such list" in refused(kind, tmp_path / "nowhere") or kind in LISTS_BY_CATEGORY
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -256,6 +282,7 @@ def test_same_bytes_and_missing_files_are_noted(tmp_path: Path, kind: str) -> No
             "#0_Clip_(f)_cm_np1_ba_bad_7.avi 2",
             ":4: clip 'act_7/#0_Clip_(f)_cm_np1_ba_bad_7' is listed a second time",
         ),
+        ("jhmdb", "splits/act_7_test_split1.txt", "clip.avi 0", ":4: expected <clip> <1, 2>"),
         ("fcvid", FCVID_LABELS, fcvid_row(1), ": 5 rows of labels for the 4 videos"),
         ("fcvid", FCVID, "beach/five.mp4 train", ": 4 rows of labels for the 5 videos"),
         ("kinetics", "train.csv", "abseiling,a,1,11", ":4: expected label, youtube_id"),
@@ -346,6 +373,7 @@ def test_missing_column(tmp_path: Path, column: str) -> None:
     [
         ("ucf101", {"fold": 4}),
         ("hmdb51", {"fold": 0}),
+        ("jhmdb", {"fold": 4}),
         ("activitynet", {"queries": 0}),
         ("activitynet", {"seed": -1}),
         ("fcvid", {"fold": 1}),

@@ -35,6 +35,7 @@ LAYOUTS = MAKE | {"clips": make_folder}
 MAKEUP, YOYO = "ApplyEyeMakeup/v_ApplyEyeMakeup", "YoYo/v_YoYo"
 STAND = "HandstandPushups/v_HandStandPushups_g08_c01"
 HMDB = "act_{0}/#{1}_Clip_(f)_cm_np1_ba_bad_{0}"
+JHMDB = "act_{}/clip_f_nm_np1_fr_med_{}"
 RELEVANT: dict[str, dict[str, dict[str, bool]]] = {
     "ucf101": {
         f"{MAKEUP}_g01_c01": {f"{MAKEUP}_g08_c01": True, STAND: False, f"{YOYO}_g25_c05": False},
@@ -43,6 +44,10 @@ RELEVANT: dict[str, dict[str, dict[str, bool]]] = {
     "hmdb51": {
         HMDB.format(act, 1): {HMDB.format(other, 0): act == other for other in (0, 50)}
         for act in (0, 50)
+    },
+    "jhmdb": {
+        JHMDB.format(act, 1): {JHMDB.format(other, 0): act == other for other in (0, 20)}
+        for act in (0, 20)
     },
     "activitynet": {
         "valid-0---C": {"valid-2---E": False, "valid-3---F": True},

@@ -11,6 +11,7 @@ from chain.models.transformer import (
     Block,
     Transformer,
     TransformerConfig,
+    recompute_blocks,
     xavier_linears,
 )
 from chain.params import parse
@@ -119,3 +120,24 @@ def test_sinusoid_against_its_formula(length: int, width: int) -> None:
             angle = position / 10000 ** ((column - column % 2) / width)
             expected = math.sin(angle) if column % 2 == 0 else math.cos(angle)
             assert table[position, column].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_recomputing_changes_no_gradient() -> None:
+    torch.manual_seed(0)
+    model = Transformer(TransformerConfig(width=16, depth=2, heads=2))
+    tokens = torch.randn(3, 5, 16)
+    stored = gradients(model, tokens)
+    calls = []
+    model.blocks[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    recompute_blocks(nn.ModuleList([model]))
+    assert all(torch.equal(a, b) for a, b in zip(gradients(model, tokens), stored, strict=True))
+    assert len(calls) == 2  # on the way forth, and again on the way back
+    model.eval()
+    gradients(model, tokens)
+    assert len(calls) == 3
+
+
+def gradients(model: Transformer, tokens: Tensor) -> list[Tensor]:
+    model.zero_grad()
+    model(tokens).square().sum().backward()
+    return [parameter.grad.clone() for parameter in model.parameters()]

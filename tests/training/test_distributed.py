@@ -286,7 +286,13 @@ def project(folder: Path) -> Path:
     tree = {
         "seed": 0,
         "repeats": 2,
-        "runtime": {"device": "cpu", "threads": 1, "training_threads": 1, "workers": 2},
+        "runtime": {
+            "device": "cpu",
+            "threads": 1,
+            "training_threads": 1,
+            "workers": 2,
+            "recompute": False,
+        },
         "methods": {"chain": small("chain")},
         "data": {"demo": {"methods": {"all": {}, "chain": {}}}},
     }
