@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from chain.features.store import FeatureStore
 from chain.files import replacing, write_csv
 from chain.methods import method_class, method_config
 from chain.methods.base import Method
+from chain.models.transformer import recompute_blocks
 from chain.retrieval.evaluate import evaluate
 from chain.runtime import RuntimeConfig, set_up
 from chain.training.encode import encode_store
@@ -156,12 +158,20 @@ def step(folder: Path, name: str, clips: int) -> Work:
     """An epoch of the training loop."""
     model, store = opened(folder, name, clips, {"training": {"epochs": 1}})
     model.fit(store)
+    return partial(run_epoch, model, store)
 
-    def work() -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            train(model, store, 0, CPU, Path(scratch))
 
-    return work
+def recomputed(folder: Path, name: str, clips: int) -> Work:
+    """The same with `runtime.recompute`."""
+    model, store = opened(folder, name, clips, {"training": {"epochs": 1}})
+    recompute_blocks(model)
+    model.fit(store)
+    return partial(run_epoch, model, store)
+
+
+def run_epoch(model: Method, store: FeatureStore) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        train(model, store, 0, CPU, Path(scratch))
 
 
 def encode(folder: Path, name: str, clips: int) -> Work:
@@ -186,7 +196,8 @@ def training(options: argparse.Namespace) -> None:
     print("|---|---|--:|--:|--:|--:|--:|")
     print(f"| none | the libraries | | {apart(nothing)} | |")
     for name in METHODS:
-        tasks = [(draw, clips), (encode, some), (step, options.steps * batch(name))]
+        learnt = options.steps * batch(name)
+        tasks = [(draw, clips), (encode, some), (step, learnt), (recomputed, learnt)]
         if name == "chain":
             tasks.insert(0, (fit, some))
         for task, count in tasks:
