@@ -32,7 +32,7 @@ def figures(dataset: str, lengths: str) -> str:
         if len(scores):
             save(map_curves(scores, "strict"), out / "map_strict.png")
             save(map_curves(scores, "ssvh", read_published()), out / "map_ssvh.png")
-            save(map_by_bits(scores, k), out / "map_by_bits.png")
+            save(map_by_bits(scores, k=k), out / "map_by_bits.png")
             ranks = over_seeds(read_grid(*cells, "by_rank"), "rank")
             save(precision_recall(ranks), out / "precision_recall.png")
         ours, theirs = (
