@@ -7,7 +7,7 @@ repro:
 # A third of the demo, two methods, one seed and no ablations: a first look in minutes.
 quick:
 	dvc exp run -n quick -S repeats=1 -S 'grid.methods=[conmh,chain]' \
-	  -S 'ablations.datasets=[]' -S data.demo.source.clips_per_category=16 \
+	  -S 'ablations.datasets=[]' -S data.demo.source.clips_per_category=18 \
 	  -S 'data.demo.bank.spatial=[consistent]' -S pretrain.steps=80 \
 	  -S data.demo.methods.chain.training.batch=48 -S data.demo.methods.conmh.training.batch=48 \
 	  -S data.demo.methods.chain.training.epochs=15 -S data.demo.methods.conmh.training.epochs=15
