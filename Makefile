@@ -8,9 +8,9 @@ repro:
 quick:
 	dvc exp run -n quick -S repeats=1 -S 'grid.methods=[conmh,chain]' \
 	  -S 'ablations.datasets=[]' -S data.demo.source.clips_per_category=18 \
-	  -S 'data.demo.bank.spatial=[consistent]' -S pretrain.steps=80 \
+	  -S 'data.demo.bank.spatial=[consistent]' -S data.demo.bank.views=2 -S pretrain.steps=40 \
 	  -S data.demo.methods.chain.training.batch=48 -S data.demo.methods.conmh.training.batch=48 \
-	  -S data.demo.methods.chain.training.epochs=15 -S data.demo.methods.conmh.training.epochs=15
+	  -S data.demo.methods.chain.training.epochs=10 -S data.demo.methods.conmh.training.epochs=10
 
 test:
 	pytest
