@@ -94,7 +94,7 @@ def make_features(folder: Path, clips: int) -> None:
 
 def ours(folder: Path, method: str, case: Case, in_memory: bool) -> Work:
     """An epoch of the training loop; returns the seconds of each of PARTS."""
-    runtime = {"device": "cpu", "threads": 1, "training_threads": case.threads, "workers": 1}
+    runtime = params.load(PARAMS)["runtime"] | {"device": "cpu", "training_threads": case.threads}
     set_up(params.parse(RuntimeConfig, runtime, "runtime"), training=True)
     changes = {"training": {"batch": case.batch, "epochs": 1}}
     config = method_config(method, params.load(PARAMS)["methods"][method], changes)
