@@ -124,18 +124,20 @@ def _unzip(archive: Path, folder: Path, label: str) -> None:
 
 
 def _untar(archive: Path, folder: Path, label: str) -> None:
-    def checked(member: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
-        _check(member.name, label)
-        return tarfile.data_filter(member, destination)
-
-    try:
-        with tarfile.open(archive) as file:
-            file.extractall(folder, filter=checked)
-        if archive.suffix.lower() == ".tar":
-            _check_end(archive)
-    except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError) as error:
-        name = error.tarinfo.name
-        raise InputError(f"{label}: member {name!r} links to what is outside its folder") from None
+    """Files and folders only, as nobody's: the first releases of Python 3.11 have no filters."""
+    with tarfile.open(archive) as file:
+        members = file.getmembers()
+        for member in members:
+            _check(member.name, label)
+            if member.issym() or member.islnk():
+                raise InputError(f"{label}: member {member.name!r} is a link")
+            if not (member.isfile() or member.isdir()):
+                raise InputError(f"{label}: member {member.name!r} is a special file")
+            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+            member.mode = 0o755 if member.isdir() else 0o644
+        file.extractall(folder, members)
+    if archive.suffix.lower() == ".tar":
+        _check_end(archive)
 
 
 def _check_end(archive: Path) -> None:

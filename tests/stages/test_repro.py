@@ -26,9 +26,9 @@ def test_one_command_makes_metrics_curves_and_figures(project: Project) -> None:
     assert headline == metrics["chain"]["b64"]
     compared = pd.read_csv(project.folder / "plots/compare/map.csv")
     assert list(compared) == ["k", "conmh", "chain", "chain_plus"]
-    figures = {path.stem for path in (project.folder / "plots/figures").glob("*.png")}
-    assert {"map_strict", "precision_recall", "retrieved", "tsne", "learning_curves"} <= figures
-    assert "category_gain" in figures
+    drawn = {path.stem for path in (project.folder / "plots").glob("*/*.png")}
+    assert {"map_strict", "precision_recall", "retrieved", "tsne", "learning_curves"} <= drawn
+    assert "category_gain" in drawn
 
 
 def test_ablations_claims_and_report(project: Project) -> None:
