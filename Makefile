@@ -4,7 +4,7 @@
 repro:
 	dvc repro
 
-# Three eighths of the demo, CHAIN beside the float features, one seed and no ablations: a first look in minutes.
+# Three eighths of the demo, CHAIN alone, one seed and no ablations: a first look in minutes.
 quick:
 	dvc exp run -n quick -S repeats=1 -S 'grid.methods=[chain]' \
 	  -S 'ablations.datasets=[]' -S data.demo.source.clips_per_category=18 \

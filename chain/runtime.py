@@ -22,7 +22,7 @@ class RuntimeConfig(Parameters):
     workers: Annotated[int, Field(ge=1)]
     """Clips decoded, and trainings run, side by side."""
     recompute: bool
-    """Train transformers in a third of the memory, and half as much time again."""
+    """Train transformers in less memory and more time (docs/scale.md)."""
 
 
 def find_device(config: RuntimeConfig) -> torch.device:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from chain.claims.bootstrap import paired_bootstrap
 from chain.claims.curves import precision_gain
-from chain.claims.paper import AIMS, BITS, CLAIMS, Claim, K, Side
+from chain.claims.paper import BITS, CLAIMS, Claim, K, Side
 from chain.errors import InputError
 from chain.published import benchmark
 from chain.results import FLOATS, read_ablation, read_cell, read_floats
@@ -117,7 +117,7 @@ def verdict(claim: Claim, found: Measured | None) -> str:
     """Reproduced (an aim: reached) or not, by this module's rule; not run if not measured."""
     if found is None:
         return NOT_RUN
-    if claim in AIMS:
+    if claim.aim:
         reached = found.ahead and found.mean >= (claim.figure or 0)
         return REACHED if reached else NOT_REACHED
     reaches = claim.figure is None or found.high >= claim.figure

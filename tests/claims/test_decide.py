@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chain.claims.aims import AIMS
 from chain.claims.decide import (
     NOT_REACHED,
     NOT_REPRODUCED,
@@ -20,7 +21,7 @@ from chain.claims.decide import (
     measure,
     verdict,
 )
-from chain.claims.paper import AIMS, CHAIN, CLAIMS, CONMH, Claim, Side
+from chain.claims.paper import CHAIN, CLAIMS, CONMH, Claim, Side
 from chain.errors import InputError
 from chain.files import write_csv
 from chain.results import FLOATS
