@@ -4,6 +4,7 @@ The CNN is the costly part, so it sees every frame once clean and once for each 
 of the training clips; the augmentations stay pixel-level and a training step costs milliseconds.
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,11 @@ class BankConfig(Parameters):
     spatial: list[Spatial]
     """The kinds of draw, one bank each (`none` needs no bank)."""
 
+    @property
+    def kinds(self) -> list[Spatial]:
+        """Those that need a bank."""
+        return [kind for kind in self.spatial if kind != "none"]
+
 
 class FeatureExtractor:
     """Backbone, augmentation and device: uint8 frames in, fp16 features out."""
@@ -75,6 +81,28 @@ def view_augmentations(
     return draw(views, config, generator).repeat(frames)
 
 
+def clip_features(
+    clips: Iterable[int],
+    extractor: FeatureExtractor,
+    frames: NDArray[np.uint8],
+    train: NDArray[np.int64],
+    bank: BankConfig,
+    augment: AugmentConfig,
+) -> Iterator[dict[str, NDArray[np.float16]]]:
+    """Of each clip `clean` (D, F); of a training clip also `bank_<kind>` (V, D, F) a kind of draw.
+
+    The same bits for a clip, whichever come before it.
+    """
+    dense, trained = frames.shape[1], set(train.tolist())
+    for clip in clips:
+        found = {"clean": extractor(frames[clip])}
+        for kind in bank.kinds if clip in trained else ():
+            drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
+            features = extractor(np.tile(frames[clip], (bank.views, 1, 1, 1)), drawn)
+            found[f"bank_{kind}"] = features.reshape(bank.views, dense, -1)
+        yield found
+
+
 def extract(
     extractor: FeatureExtractor,
     frames: NDArray[np.uint8],
@@ -91,11 +119,10 @@ def extract(
     """
     count, dense = frames.shape[:2]
     width = extractor(frames[0, :1]).shape[1]
-    kinds: list[Spatial] = [kind for kind in bank.spatial if kind != "none"]
     marker = scratch / "clips_done"
     start = int(marker.read_text()) if marker.exists() else 0
     shapes: dict[str, tuple[int, ...]] = {"clean": (count, dense, width)}
-    shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in kinds}
+    shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in bank.kinds}
     arrays = {
         name: np.lib.format.open_memmap(
             scratch / f"{name}.npy", mode="r+" if start else "w+", dtype=np.float16, shape=shape
@@ -105,13 +132,11 @@ def extract(
     row_of = {int(clip): row for row, clip in enumerate(train)}
 
     progress = tqdm(total=count * dense, unit="frame", desc="features", initial=start * dense)
-    for clip in range(start, count):
-        arrays["clean"][clip] = extractor(frames[clip])
-        if clip in row_of:
-            for kind in kinds:
-                drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
-                features = extractor(np.tile(frames[clip], (bank.views, 1, 1, 1)), drawn)
-                arrays[f"bank_{kind}"][row_of[clip]] = features.reshape(bank.views, dense, width)
+    todo = range(start, count)
+    results = clip_features(todo, extractor, frames, train, bank, augment)
+    for clip, found in zip(todo, results, strict=True):
+        for name, features in found.items():
+            arrays[name][clip if name == "clean" else row_of[clip]] = features
         if (clip + 1) % CLIPS_BETWEEN_CHECKPOINTS == 0 or clip + 1 == count:
             for array in arrays.values():
                 array.flush()
