@@ -17,8 +17,8 @@ from chain import params
 from chain.codes import load_codes
 from chain.datasets.manifest import select
 from chain.features.store import FeatureStore
-from chain.methods import load_method, method_config
 from chain.methods.base import encoded_frames
+from chain.methods.saved import load_method
 from chain.retrieval.hamming import nearest
 from stages.common import ARTIFACTS, PARAMS
 
@@ -28,11 +28,9 @@ BATCH = 256
 
 def encoder(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[[], None], int]:
     """Encodes every clip once when called; and how many there are."""
-    own = tree["data"][dataset]["methods"]
-    config = method_config(method, tree["methods"][method], own["all"], own[method])
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
     weights = ARTIFACTS / "models" / dataset / f"{method}_{BITS}" / f"seed_{tree['seed']}.pt"
-    model = load_method(method, config, store.width, BITS, weights).eval()
+    model = load_method(weights).eval()
     features = torch.from_numpy(store.clean[:, encoded_frames(store, model.frames)]).float()
 
     @torch.inference_mode()

@@ -39,7 +39,7 @@ from chain.methods import method_class, method_config
 from chain.methods.base import Method
 from chain.models.transformer import recompute_blocks
 from chain.retrieval.evaluate import evaluate
-from chain.runtime import RuntimeConfig, set_up
+from chain.runtime import RuntimeConfig, return_freed_memory, set_up
 from chain.training.encode import encode_store
 from chain.training.loop import train
 
@@ -165,6 +165,7 @@ def recomputed(folder: Path, name: str, clips: int) -> Work:
     """The same with `runtime.recompute`."""
     model, store = opened(folder, name, clips, {"training": {"epochs": 1}})
     recompute_blocks(model)
+    return_freed_memory()
     model.fit(store)
     return partial(run_epoch, model, store)
 

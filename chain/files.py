@@ -37,6 +37,12 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def by_seed(folder: Path, suffix: str) -> dict[int, Path]:
+    """The files seed_<number><suffix> of a folder, by their number, ascending."""
+    found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob(f"seed_*{suffix}")}
+    return dict(sorted(found.items()))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON; NaN and infinity are refused with ValueError."""
     with replacing(path) as temporary:

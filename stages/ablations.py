@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from chain import params
 from chain.features.augment import STRENGTHS
 from chain.figures.ablation_tables import ablation_markdown, ablation_scores, sensitivity_points
 from chain.figures.sensitivity import sensitivity
 from chain.figures.style import save
 from chain.files import replacing, write_csv
+from chain.methods.saved import read_description
 from chain.results import read_ablation, read_cell
 from stages.common import ARTIFACTS, parameters, run
 
@@ -17,18 +17,18 @@ METRICS, PLOTS = Path("metrics"), Path("plots/ablations")
 
 
 def ablations(bits: int) -> str:
-    wanted, data, published, figures = parameters("ablations", "data", "methods", "figures")
+    wanted, figures = parameters("ablations", "figures")
     scores, text = [], []
     with replacing(PLOTS) as out:
         out.mkdir()
         for dataset in wanted["datasets"]:
             chosen = {table: wanted["chain"][table] for table in wanted["tables"]}
             for method, tables in {"chain": chosen, "chain_plus": wanted["chain_plus"]}.items():
-                own = data[dataset]["methods"]
-                defaults = params.merge(published[method], own["all"], own[method])
                 unchanged = read_cell(ARTIFACTS, dataset, method, bits, "map")
                 if unchanged.empty:
                     continue
+                trained = ARTIFACTS / "models" / dataset / f"{method}_{bits}"
+                defaults = read_description(trained).parameters
                 of_method = []
                 for table, changed in tables.items():
                     found = read_ablation(ARTIFACTS, dataset, table, "map")

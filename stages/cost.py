@@ -1,13 +1,13 @@
 """Parameters, multiply-adds and bytes of every method."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from chain.features.store import FeatureStore
 from chain.figures.style import dataset_label, method_style
 from chain.files import replacing, write_csv
-from chain.methods import method_class, method_config
+from chain.methods.saved import read_description
 from chain.training.cost import cost
 from stages.common import ARTIFACTS, parameters, run
 
@@ -15,15 +15,12 @@ METRICS = Path("metrics")
 
 
 def costs(bits: int) -> str:
-    datasets, grid, data, methods = parameters("datasets", "grid", "data", "methods")
+    datasets, grid = parameters("datasets", "grid")
     rows = []
-    for dataset in datasets:
-        width = FeatureStore.open(ARTIFACTS / "features" / dataset).width
-        for method in grid["methods"]:
-            own = data[dataset]["methods"]
-            config = method_config(method, methods[method], own["all"], own[method])
-            found = cost(method_class(method)(config, width, bits), width)
-            rows.append({"dataset": dataset, "method": method, "bits": bits, **found})
+    for dataset, method in product(datasets, grid["methods"]):
+        described = read_description(ARTIFACTS / "models" / dataset / f"{method}_{bits}")
+        found = cost(described.build(), described.feature_width)
+        rows.append({"dataset": dataset, "method": method, "bits": bits, **found})
     table = pd.DataFrame(rows)
     write_csv(METRICS / "cost.csv", table)
     lines = [

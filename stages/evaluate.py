@@ -2,7 +2,7 @@
 
 from chain.codes import load_codes
 from chain.datasets.manifest import Roles, has_labels, read_index
-from chain.files import replacing, write_csv
+from chain.files import by_seed, replacing, write_csv
 from chain.params import parse
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.evaluate import evaluate_roles, stack_seeds
@@ -10,9 +10,7 @@ from stages.common import ARTIFACTS, parameters, run
 
 
 def evaluate_cell(dataset: str, method: str, bits: int) -> str:
-    roles, evaluation, seed, repeats = parameters(
-        f"data.{dataset}.roles", "evaluation", "seed", "repeats"
-    )
+    roles, evaluation = parameters(f"data.{dataset}.roles", "evaluation")
     roles = parse(Roles, roles, f"data.{dataset}.roles")
     topk = parse(EvaluationConfig, evaluation, "evaluation").topk
     index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
@@ -22,13 +20,14 @@ def evaluate_cell(dataset: str, method: str, bits: int) -> str:
         if not has_labels(index):
             return f"evaluate: {dataset} has no categories, so there is nothing to evaluate"
         folder = ARTIFACTS / "codes" / dataset / cell
-        by_seed = [
-            evaluate_roles(load_codes(folder / f"seed_{number}.npz"), index, roles, topk)
-            for number in range(seed, seed + repeats)
-        ]
-        for name, table in stack_seeds(by_seed, seed).items():
+        tables = {
+            seed: evaluate_roles(load_codes(codes), index, roles, topk)
+            for seed, codes in by_seed(folder, ".npz").items()
+        }
+        for name, table in stack_seeds(tables).items():
             write_csv(out / f"{name}.csv", table)
-    scores = by_seed[0]["map"].set_index("k")["map_strict"]
+    seed = min(tables)
+    scores = tables[seed]["map"].set_index("k")["map_strict"]
     shown = ", ".join(f"mAP@{k} {value:.3f}" for k, value in scores.items())
     return f"evaluate: {method} on {dataset} at {bits} bits, strict, seed {seed}: {shown}"
 

@@ -12,7 +12,7 @@ from chain.features.backbone import load_backbone
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.features.ready import convert
 from chain.features.weights import backbone_config
-from chain.files import replacing
+from chain.files import replacing, write_json
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 from chain.scratch import scratch_folder
@@ -52,6 +52,7 @@ def features(dataset: str) -> str:
         shape = " × ".join(map(str, clean.shape))
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)
+        write_json(scratch / "made_with.json", {"backbone": backbone, "roles": roles})
         with replacing(out) as temporary:
             shutil.move(scratch, temporary)
             for marker in temporary.glob("*_done"):  # till now: a kill loses nothing

@@ -12,8 +12,8 @@ from chain.figures.retrieval_examples import choose_queries
 from chain.figures.scenes import scene_strips
 from chain.figures.style import save
 from chain.files import replacing
-from chain.methods import load_method, method_config
-from chain.methods.chain import Chain, ChainConfig
+from chain.methods.chain import Chain
+from chain.methods.saved import load_method
 from chain.models.scenes import cluster_scenes
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
@@ -22,21 +22,12 @@ from stages.common import ARTIFACTS, parameters, run
 
 
 def local_tasks(dataset: str, bits: int) -> str:
-    shared, own, published, roles, figures, seed, runtime = parameters(
-        f"data.{dataset}.methods.all",
-        f"data.{dataset}.methods.chain",
-        "methods.chain",
-        f"data.{dataset}.roles",
-        "figures",
-        "seed",
-        "runtime",
+    roles, figures, seed, runtime = parameters(
+        f"data.{dataset}.roles", "figures", "seed", "runtime"
     )
-    config = method_config("chain", published, shared, own)
-    assert isinstance(config, ChainConfig)
     set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
-    weights = ARTIFACTS / "models" / dataset / f"chain_{bits}" / f"seed_{seed}.pt"
-    model = load_method("chain", config, store.width, bits, weights)
+    model = load_method(ARTIFACTS / "models" / dataset / f"chain_{bits}" / f"seed_{seed}.pt")
     assert isinstance(model, Chain)
     roles = parse(Roles, roles, f"data.{dataset}.roles")
     clips = select(store.index, roles.query or roles.train)
@@ -50,7 +41,7 @@ def local_tasks(dataset: str, bits: int) -> str:
     }
     shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
     names = [labels[row] if has_labels(store.index) else store.index["id"][row] for row in shown]
-    scenes = cluster_scenes(store.clean[:, None], np.array(shown), config.scene)[:, 0]
+    scenes = cluster_scenes(store.clean[:, None], np.array(shown), model.config.scene)[:, 0]
     packed = ARTIFACTS / "frames" / dataset / "frames.npy"
     with replacing(Path("plots/local_tasks")) as out:
         out.mkdir()

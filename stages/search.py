@@ -12,7 +12,7 @@ from chain.features.backbone import load_backbone
 from chain.features.bank import FeatureExtractor
 from chain.features.weights import backbone_config
 from chain.figures.style import save
-from chain.methods import load_method, method_config
+from chain.methods.saved import load_method
 from chain.params import parse
 from chain.runtime import RuntimeConfig, set_up
 from chain.search.index import origin
@@ -26,13 +26,7 @@ def search(video: Path, k: int, sheet: Path | None) -> str:
     dataset, method, bits, seed, runtime = parameters(
         "dataset", "method", "bits", "seed", "runtime"
     )
-    decode, backbone, published, shared, own = parameters(
-        f"data.{dataset}.decode",
-        f"data.{dataset}.backbone",
-        f"methods.{method}",
-        f"data.{dataset}.methods.all",
-        f"data.{dataset}.methods.{method}",
-    )
+    decode, backbone = parameters(f"data.{dataset}.decode", f"data.{dataset}.backbone")
     if decode is None or backbone is None:
         raise InputError(f"{dataset}: made from ready features, so that no video can be coded")
     cnn = backbone_config(backbone, f"data.{dataset}.backbone")
@@ -46,9 +40,8 @@ def search(video: Path, k: int, sheet: Path | None) -> str:
     with loading(cnn_file):
         network = load_backbone(cnn, cnn_file)
     features = FeatureExtractor(network, cnn.size, device)(images)
-    config = method_config(method, published, shared, own)
     with loading(weights):
-        model = load_method(method, config, features.shape[1], bits, weights)
+        model = load_method(weights)
     clips = read_index(ARTIFACTS / "frames" / dataset / "index.csv")
     found = find(index, encode_query(model, features, device), clips, k)
     if sheet:

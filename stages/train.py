@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from chain.features.store import FeatureStore
 from chain.files import replacing, write_csv
 from chain.methods import method_config
+from chain.methods.saved import save_description
 from chain.params import parse
 from chain.processes import side_by_side
 from chain.runtime import RuntimeConfig
@@ -43,6 +45,8 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
             replacing(ARTIFACTS / "models" / dataset / cell) as out,
         ):
             out.mkdir()
+            width = FeatureStore.open(features).width
+            save_description(out, method, config, width, bits)
             # One more than the workers: else a core waits while the last of three seeds is trained.
             workers = 1 if processes > 1 else machine.workers + 1
             jobs = [(one, machine, work, out) for one in runs]

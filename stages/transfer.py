@@ -1,5 +1,6 @@
 """Train on one data set, retrieve on another: every ordered pair that shares its CNN."""
 
+import json
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from chain.features.backbone import PRETRAIN
 from chain.features.store import FeatureStore
 from chain.features.weights import backbone_config
 from chain.figures.ablation_tables import TRANSFER, transfer_markdown
-from chain.files import replacing, write_csv
-from chain.methods import load_method, method_config
+from chain.files import by_seed, replacing, write_csv
+from chain.methods.saved import load_method
 from chain.params import parse
 from chain.results import over_seeds
 from chain.retrieval.config import EvaluationConfig
@@ -24,25 +25,26 @@ METRICS = Path("metrics")
 
 
 def transfer(bits: int) -> str:
-    datasets, grid, data, methods, evaluation, seed, repeats, runtime = parameters(
-        "datasets", "grid", "data", "methods", "evaluation", "seed", "repeats", "runtime"
-    )
+    datasets, grid, evaluation, runtime = parameters("datasets", "grid", "evaluation", "runtime")
     topk = parse(EvaluationConfig, evaluation, "evaluation").topk
     device = set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
     stores = {name: FeatureStore.open(ARTIFACTS / "features" / name) for name in datasets}
+    made_with = {
+        name: json.loads((ARTIFACTS / "features" / name / "made_with.json").read_text())
+        for name in datasets
+    }
     found = []
     for source, target in permutations(datasets, 2):
-        store, own = stores[target], data[source]["methods"]
-        if not _share_cnn(data[source], data[target]) or not has_labels(store.index):
+        store = stores[target]
+        if not _share_cnn(made_with[source], made_with[target]) or not has_labels(store.index):
             continue
-        roles = parse(Roles, data[target]["roles"], f"data.{target}.roles")
+        roles = parse(Roles, made_with[target]["roles"], f"data.{target}.roles")
         for method in grid["methods"]:
-            config = method_config(method, methods[method], own["all"], own[method])
-            for number in range(seed, seed + repeats):
-                weights = ARTIFACTS / "models" / source / f"{method}_{bits}" / f"seed_{number}.pt"
-                model = load_method(method, config, store.width, bits, weights)
+            trained = by_seed(ARTIFACTS / "models" / source / f"{method}_{bits}", ".pt")
+            for seed, weights in trained.items():
+                model = load_method(weights)
                 scores = encode_and_evaluate(model, store, roles, topk, device)["map"]
-                place = {"source": source, "dataset": target, "method": method, "seed": number}
+                place = {"source": source, "dataset": target, "method": method, "seed": seed}
                 found.append(scores.assign(**place))
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
     table = over_seeds(table, "k", TRANSFER)

@@ -41,8 +41,8 @@ def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame
     """The manifest of all clips under `root`, hashed by `workers` threads.
 
     A clip's category is the first folder of its path, none for a clip directly in `root`. Hidden
-    files and folders are left out. With a split file, a clip that it does not list has no split,
-    and a listed clip that is not there is left out; both are logged. Raises InputError if `root`
+    files and folders are left out. With a split file, a clip that it does not list is left
+    out; those and listed clips that are not there are logged. Raises InputError if `root`
     holds no clips, two clips differ in their suffix only, or the split file is unusable.
     """
     paths = find_clips(root, config.extensions)
@@ -52,19 +52,21 @@ def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame
         if name in by_id:
             raise InputError(f"{root}: {by_id[name]} and {path} differ in their suffix only")
         by_id[name] = path
-    labels = {name: _category(root, path) for name, path in by_id.items()}
     if config.split_file is None:
+        labels = {name: _category(root, path) for name, path in by_id.items()}
         splits = _share_out(labels, config.shares)
     else:
         listed = _read_split_file(root / config.split_file)
-        _warn("not in the split file, so in no split", set(paths) - set(listed.index))
+        _warn("not in the split file, left out", set(paths) - set(listed.index))
         _warn("in the split file but not on disk, left out", set(listed.index) - set(paths))
-        found = {name: path for name, path in by_id.items() if path in listed.index}
-        if not found:
+        by_id = {name: path for name, path in by_id.items() if path in listed.index}
+        if not by_id:
             raise InputError(f"{root / config.split_file}: lists none of the clips in {root}")
-        splits = {name: listed["split"][path] for name, path in found.items()}
+        splits = {name: listed["split"][path] for name, path in by_id.items()}
         if "labels" in listed:
-            labels |= {name: listed["labels"][path] for name, path in found.items()}
+            labels = {name: listed["labels"][path] for name, path in by_id.items()}
+        else:
+            labels = {name: _category(root, path) for name, path in by_id.items()}
 
     manifest = make_manifest(root, by_id, labels, splits, workers)
     log.info("%s: %d clips in %d categories", root, len(by_id), len(set(labels.values()) - {""}))

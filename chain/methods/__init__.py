@@ -1,10 +1,7 @@
 """The methods that the pipeline compares, by the name that `params.yaml` gives them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from chain.errors import InputError
 from chain.methods.base import Method, MethodConfig
@@ -35,15 +32,6 @@ def method_class(name: str) -> type[Method]:
     if name not in METHODS:
         raise InputError(f"params.yaml: unknown method {name!r}; known: {', '.join(METHODS)}")
     return METHODS[name]
-
-
-def load_method(
-    name: str, config: MethodConfig, feature_width: int, bits: int, weights: Path
-) -> Method:
-    """A trained model from its state dict; its `fit` is not called."""
-    model = method_class(name)(config, feature_width, bits)
-    model.load_state_dict(torch.load(weights, weights_only=True))
-    return model
 
 
 def method_config(name: str, *trees: Mapping[str, Any]) -> MethodConfig:

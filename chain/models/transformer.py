@@ -87,7 +87,7 @@ class Transformer(nn.Module):
 def recompute_blocks(model: nn.Module) -> None:
     """From now on keep only what goes into a block, and compute the rest again on the way back.
 
-    The same gradients from a third of the memory, in half as much time again (arXiv 1604.06174).
+    The same gradients from less memory, in more time (arXiv 1604.06174).
     """
     for module in model.modules():
         if isinstance(module, Transformer):

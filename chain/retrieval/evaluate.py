@@ -5,7 +5,7 @@ and AP is divided by K. `strict` leaves that copy out, divides by min(K, relevan
 the orders of tied items.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,12 +116,14 @@ def evaluate_roles(
     return result.tables(codes.ids[query])
 
 
-def stack_seeds(tables: Sequence[dict[str, pd.DataFrame]], seed: int) -> dict[str, pd.DataFrame]:
-    """The tables of seeds `seed`, `seed` + 1, ..., one below the other, in a column `seed`."""
-    seeds = range(seed, seed + len(tables))
+def stack_seeds(tables: Mapping[int, dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """The tables of each seed, one below the other, with a column `seed`."""
+    names = next(iter(tables.values()))
     return {
-        name: pd.concat([one[name] for one in tables], keys=seeds).reset_index(0, names="seed")
-        for name in tables[0]
+        name: pd.concat({seed: one[name] for seed, one in tables.items()}).reset_index(
+            0, names="seed"
+        )
+        for name in names
     }
 
 

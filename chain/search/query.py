@@ -49,7 +49,7 @@ def loading(weights: Path) -> Iterator[None]:
     """Torch's complaint about weights of another network, as one line: an InputError."""
     try:
         yield
-    except RuntimeError:  # params.yaml was changed since
+    except (RuntimeError, ValueError):  # params.yaml or the code was changed since
         raise InputError(f"{weights}: not of a network with these parameters; {REPRO}") from None
 
 

@@ -254,14 +254,14 @@ QUERIES = pd.DataFrame({"id": ["001", "b"]})
 
 
 def test_seeds_are_stacked_in_order():
-    tables = [
-        {
+    tables = {
+        s: {
             "map": pd.DataFrame({"k": [1, 5], "map": [s / 10, s / 5]}),
             "queries": QUERIES.assign(ap1=s),
         }
         for s in (3, 4, 5)
-    ]
-    stacked = stack_seeds(tables, 3)
+    }
+    stacked = stack_seeds(tables)
     assert list(stacked) == ["map", "queries"]
     assert list(stacked["map"].columns) == ["seed", "k", "map"]
     assert stacked["map"].to_numpy().tolist() == [
@@ -270,12 +270,12 @@ def test_seeds_are_stacked_in_order():
     assert stacked["queries"]["id"].tolist() == ["001", "b"] * 3
     assert (stacked["queries"]["ap1"] == stacked["queries"]["seed"]).all()
     assert stacked["map"]["seed"].dtype == int
-    assert list(tables[0]["map"].columns) == ["k", "map"]  # left as they were
+    assert list(tables[3]["map"].columns) == ["k", "map"]  # left as they were
 
 
 def test_one_seed_and_tables_of_different_lengths():
     longer = {"by_radius": pd.DataFrame({"radius": [0, 1, 2]})}
     shorter = {"by_radius": pd.DataFrame({"radius": [2]})}
-    found = stack_seeds([shorter, longer], 0)["by_radius"]
+    found = stack_seeds({0: shorter, 1: longer})["by_radius"]
     assert found.to_numpy().tolist() == [[0, 2], [1, 0], [1, 1], [1, 2]]
-    assert stack_seeds([longer], 7)["by_radius"]["seed"].tolist() == [7, 7, 7]
+    assert stack_seeds({7: longer})["by_radius"]["seed"].tolist() == [7, 7, 7]

@@ -23,6 +23,7 @@ from chain.features.store import FeatureStore
 from chain.figures.style import save as save_figure
 from chain.methods import method_config
 from chain.methods.lsh import LSH
+from chain.methods.saved import save_description
 from chain.retrieval.hamming import nearest
 from chain.search.index import Index, Origin, SearchConfig, build, load, save
 from chain.search.query import as_text, find
@@ -110,6 +111,7 @@ def project(tmp_path, monkeypatch, write_clip):
     config = method_config("lsh", tree["methods"]["lsh"], data["methods"]["all"])
     model = build_model(LSH, config, store, 32, seed=3)
     (artifacts / "models" / CELL).mkdir(parents=True)
+    save_description(artifacts / "models" / CELL, "lsh", config, store.width, 32)
     torch.save(model.state_dict(), artifacts / "models" / CELL / "seed_3.pt")
     codes = pack(encode_store(model, store, torch.device("cpu")))
     save_codes(artifacts / "codes" / CELL / "seed_3.npz", manifest["id"].tolist(), codes)

@@ -43,7 +43,7 @@ def keys_read(stage: str) -> set[str]:
 
 
 def keys_tracked(stage: str) -> set[str]:
-    return {key.replace("${item.", "${") for key in STAGES[stage]["params"]}
+    return {key.replace("${item.", "${") for key in STAGES[stage].get("params", [])}
 
 
 @pytest.mark.parametrize("stage", sorted(set(STAGES) - {"check"}))
@@ -51,9 +51,8 @@ def test_each_stage_tracks_exactly_the_parameters_that_it_reads(stage: str) -> N
     assert keys_read(stage) - UNTRACKED == keys_tracked(stage)
 
 
-def test_the_check_tracks_all_parameters() -> None:
-    sections = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert keys_tracked("check") == set(sections) - UNTRACKED
+def test_the_check_runs_whenever_a_parameter_changes() -> None:
+    assert "params.yaml" in STAGES["check"]["deps"]
 
 
 def test_only_the_common_module_opens_params_yaml() -> None:

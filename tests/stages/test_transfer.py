@@ -11,7 +11,9 @@ import yaml
 
 from chain import params
 from chain.features.store import FeatureStore
-from chain.methods import load_method, method_class, method_config
+from chain.files import write_json
+from chain.methods import method_class, method_config
+from chain.methods.saved import load_method, save_description
 from chain.training import encode_store
 from chain.training.loop import build
 from stages import transfer
@@ -21,7 +23,7 @@ WIDTH, DENSE, BITS = 6, 8, 16
 SPLITS = ["train", "database", "query"] * 8
 
 
-def write_features(folder: Path, seed: int) -> FeatureStore:
+def write_features(folder: Path, seed: int, data: dict[str, Any]) -> FeatureStore:
     folder.mkdir(parents=True)
     random = np.random.default_rng(seed)
     labels = random.permutation(["a", "b", "c"] * 8)
@@ -31,6 +33,7 @@ def write_features(folder: Path, seed: int) -> FeatureStore:
     )
     np.save(folder / "clean.npy", random.normal(size=(24, DENSE, WIDTH)).astype(np.float16))
     np.save(folder / "train.npy", np.arange(0, 24, 3))
+    write_json(folder / "made_with.json", {"backbone": data["backbone"], "roles": data["roles"]})
     return FeatureStore.open(folder)
 
 
@@ -42,9 +45,10 @@ def write_project(folder: Path, weights: str) -> None:
     tree |= {"grid": {"methods": ["lsh"]}, "data": {"one": data, "two": data}}
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     for seed, name in enumerate(tree["datasets"]):
-        store = write_features(folder / "artifacts/features" / name, seed)
+        store = write_features(folder / "artifacts/features" / name, seed, data)
         models = folder / f"artifacts/models/{name}/lsh_{BITS}"
         models.mkdir(parents=True)
+        save_description(models, "lsh", lsh(tree)[1], WIDTH, BITS)
         for number in range(2):
             model = build(*lsh(tree), store, BITS, number)
             torch.save(model.state_dict(), models / f"seed_{number}.pt")
@@ -73,13 +77,12 @@ def test_each_ordered_pair_is_evaluated_with_the_source_s_model(here: Path) -> N
     assert (table["sd_strict"] >= 0).all() and table["map_strict"].between(0, 1).all()
 
     # By hand: the first data set's models hash the second one's clips, mAP@1 of the top clip.
-    tree = params.load(here / "params.yaml")
     store = FeatureStore.open(here / "artifacts/features/two")
     split, labels = store.index["split"].to_numpy(), store.index["labels"].to_numpy()
     found = []
     for number in range(2):
         weights = here / f"artifacts/models/one/lsh_{BITS}/seed_{number}.pt"
-        model = load_method("lsh", lsh(tree)[1], WIDTH, BITS, weights)
+        model = load_method(weights)
         signs = encode_store(model, store, torch.device("cpu")) >= 0
         for query in np.flatnonzero(split == "query"):
             database = np.flatnonzero(split == "database")
