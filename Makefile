@@ -1,7 +1,16 @@
 # Shortcuts; the README's commands do the same.
 .PHONY: repro quick test lint
 
+# JOBS=2 computes the cells of the grid side by side, each in a `dvc repro` of its own.
+JOBS ?= 1
+CELLS = dvc stage list --name-only | sed -n 's/^$(1)@//p' | xargs -P $(JOBS) -I {}
+
 repro:
+ifneq ($(JOBS),1)
+	dvc repro features
+	$(call CELLS,train) dvc repro --single-item train@{} encode@{} evaluate@{}
+	$(call CELLS,ablate) dvc repro --single-item ablate@{}
+endif
 	dvc repro
 
 # Three eighths of the demo, CHAIN alone, one seed and no ablations: a first look in minutes.

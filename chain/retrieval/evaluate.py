@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chain.codes import Codes, take
 from chain.datasets.manifest import Roles, label_matrix, select
 from chain.errors import InputError
-from chain.retrieval.hamming import distance_histograms, nearest
+from chain.retrieval.hamming import compare
 from chain.retrieval.metrics import (
     average_precision_ssvh,
     expected_average_precision,
@@ -81,14 +81,12 @@ def evaluate(
     relevance = checked_relevance(
         len(queries.ids), len(database.ids), query_labels, database_labels, topk
     )
-    items, relevant = distance_histograms(
-        queries.codes, database.codes, relevance, self_matches(queries.ids, database.ids)
-    )
+    exclude = self_matches(queries.ids, database.ids)
+    items, relevant, indices = compare(queries.codes, database.codes, relevance, exclude, max(topk))
     answerable = np.any(relevant, axis=1)
     if not answerable.any():
         raise InputError("labels: no query has a relevant item in the database")
 
-    indices, _ = nearest(queries.codes, database.codes, max(topk))
     ranked = relevance.of(indices)
     ap_strict = {k: expected_average_precision(items, relevant, k) for k in topk}
     return Evaluation(

@@ -51,7 +51,7 @@ def float_ap_strict(
         ]
     )  # (Q, max K)
     ranked = relevance.of(indices) & (indices != exclude[:, None])
-    counts = np.array([np.count_nonzero(relevance.row(query)) for query in range(len(queries))])
+    counts = np.array([len(relevance.members(query)) for query in range(len(queries))])
     relevant = counts - relevance.of(exclude[:, None])[:, 0]
     answerable = relevant > 0
     if not answerable.any():

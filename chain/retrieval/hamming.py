@@ -1,4 +1,4 @@
-"""Hamming distances by popcount, one query at a time: memory grows with Q + N, never with Q x N."""
+"""Hamming distances by popcount, a few queries at a time: memory grows with Q + N, never Q x N."""
 
 from collections.abc import Iterator
 
@@ -9,69 +9,90 @@ from chain.codes import words
 from chain.errors import InputError
 from chain.retrieval.relevance import Relevance
 
+BLOCK = 2**17  # distances at once: they stay in a core's cache
 
-def distance_histograms(
+Distances = NDArray[np.unsignedinteger]
+Counts = NDArray[np.int64]
+
+
+def compare(
     query_codes: NDArray[np.uint8],
     database_codes: NDArray[np.uint8],
     relevance: Relevance,
-    exclude: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number of items and of relevant items at each distance 0..b from each query.
+    exclude: Counts,
+    k: int,
+) -> tuple[Counts, Counts, Counts]:
+    """What evaluation needs of all distances, in one pass over them.
 
     `query_codes` (Q, b / 8) and `database_codes` (N, b / 8) are packed; `exclude` (Q,) holds the
-    database index that each query leaves out, or -1. Returns `items` and `relevant`, (Q, b + 1)
-    each. Raises InputError if the code lengths differ.
+    database index that each query leaves out, or -1. Returns the number of `items` and of
+    `relevant` ones at each distance 0..b from each query, (Q, b + 1) each, without what is left
+    out; and, with it, the indices (Q, k) of the nearest items, as `nearest` does. Raises as
+    `nearest` does.
     """
     bins = 8 * query_codes.shape[1] + 1
     items = np.empty((len(query_codes), bins), dtype=np.int64)
     relevant = np.empty_like(items)
+    indices = np.empty((len(query_codes), _checked(k, database_codes)), dtype=np.int64)
     for query, distances in enumerate(_distances(query_codes, database_codes)):
         items[query] = np.bincount(distances, minlength=bins)
-        relevant[query] = np.bincount(distances[relevance.row(query)], minlength=bins)
+        relevant[query] = np.bincount(distances[relevance.members(query)], minlength=bins)
+        indices[query] = _nearest(distances, items[query], k)
 
     rows = np.flatnonzero(exclude >= 0)
     apart = np.bitwise_count(query_codes[rows] ^ database_codes[exclude[rows]])
     columns = apart.sum(axis=1, dtype=np.int64)
     items[rows, columns] -= 1
     relevant[rows, columns] -= relevance.of(exclude[:, None])[rows, 0]
-    return items, relevant
+    return items, relevant, indices
 
 
 def nearest(
     query_codes: NDArray[np.uint8], database_codes: NDArray[np.uint8], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[Counts, Counts]:
     """Indices and distances (Q, k) of the k nearest items, ties in ascending database index.
 
     The ssvh evaluation code breaks ties by an unstable argsort, so its own figures vary with the
     version of numpy; this order is reproducible. Raises InputError if the code lengths differ and
     ValueError if k is not in 1..N.
     """
-    size = len(database_codes)
-    if not 1 <= k <= size:
-        raise ValueError(f"k must lie in 1..{size}, not {k}")
-    indices = np.empty((len(query_codes), k), dtype=np.int64)
+    indices = np.empty((len(query_codes), _checked(k, database_codes)), dtype=np.int64)
     nearest_distances = np.empty_like(indices)
     for query, distances in enumerate(_distances(query_codes, database_codes)):
-        farthest = np.bincount(distances).cumsum().searchsorted(k)  # faster than a partition
-        within = np.flatnonzero(distances <= farthest)  # by index, and seldom many more than k
-        order = distances[within].argsort(kind="stable")[:k]
-        indices[query] = within[order]
+        indices[query] = _nearest(distances, np.bincount(distances), k)
         nearest_distances[query] = distances[indices[query]]
     return indices, nearest_distances
 
 
+def _nearest(distances: Distances, counts: Counts, k: int) -> Counts:
+    """Of `distances` (N,), `counts` of which are 0, 1, ..., the indices of the k smallest."""
+    farthest = counts.cumsum().searchsorted(k)  # faster than a partition
+    within = (distances <= farthest).nonzero()[0]  # by index, and seldom many more than k
+    return within[distances[within].argsort(kind="stable")[:k]]
+
+
 def _distances(
     query_codes: NDArray[np.uint8], database_codes: NDArray[np.uint8]
-) -> Iterator[NDArray[np.unsignedinteger]]:
+) -> Iterator[Distances]:
     """For each query in turn, its distances (N,) to the database."""
     bits = 8 * query_codes.shape[1]
     if bits != 8 * database_codes.shape[1]:
         raise InputError(
             f"codes: {bits} bits for the queries, {8 * database_codes.shape[1]} for the database"
         )
-    database = words(database_codes)  # (W, N)
-    for query in words(query_codes).T:  # (W,)
-        distances = np.zeros(len(database_codes), dtype=np.min_scalar_type(bits))
-        for theirs, ours in zip(database, query, strict=True):
-            np.add(distances, np.bitwise_count(theirs ^ ours), out=distances)
-        yield distances
+    database, queries = words(database_codes), words(query_codes)  # (W, N), (W, Q)
+    count = max(1, BLOCK // max(1, len(database_codes)))
+    narrow = np.min_scalar_type(bits)
+    for first in range(0, len(query_codes), count):
+        some = queries[:, first : first + count, None]
+        block = np.bitwise_count(database[0] ^ some[0]).astype(narrow, copy=False)
+        for theirs, ours in zip(database[1:], some[1:], strict=True):
+            block += np.bitwise_count(theirs ^ ours)
+        yield from block
+
+
+def _checked(k: int, database_codes: NDArray[np.uint8]) -> int:
+    size = len(database_codes)
+    if not 1 <= k <= size:
+        raise ValueError(f"k must lie in 1..{size}, not {k}")
+    return k

@@ -35,6 +35,8 @@ def expected_average_precision(items: Counts, relevant: Counts, k: int) -> Float
     hits = np.zeros(len(items), dtype=np.int64)  # m
     total = np.zeros(len(items))
     for group, good in zip(items.T, relevant.T, strict=True):
+        if before.min() >= k:
+            break
         first, last = np.minimum(before, k), np.minimum(before + group, k)
         slope = np.maximum(good - 1, 0) / np.maximum(group - 1, 1)
         places = slope * (last - first)
@@ -42,7 +44,7 @@ def expected_average_precision(items: Counts, relevant: Counts, k: int) -> Float
         total += good / np.maximum(group, 1) * places
         before += group
         hits += good
-    return total / np.clip(hits, 1, k)
+    return np.asarray(total / np.clip(relevant.sum(axis=1), 1, k))
 
 
 def average_precision(ranked: NDArray[np.bool_], k: int, relevant: Counts) -> Floats:
@@ -91,13 +93,15 @@ def precision_recall_by_rank(
     items, relevant = items[answerable], relevant[answerable]
     if ranks.min() < 1 or ranks.max() > items.sum(axis=1).min():
         raise ValueError(f"ranks must lie in 1..{items.sum(axis=1).min()}")
-    before = items.cumsum(axis=1) - items  # (Q, b + 1)
-    size = np.maximum(items, 1)
+    through, found = items.cumsum(axis=1), relevant.cumsum(axis=1)  # (Q, b + 1)
+    queries, everything = np.arange(len(items)), found[:, -1]
     precision, recall = np.empty(len(ranks)), np.empty(len(ranks))
     for place, rank in enumerate(ranks):
-        hits = (relevant * np.clip((rank - before) / size, 0, 1)).sum(axis=1)
+        group = queries, (through < rank).sum(axis=1)  # the one that the rank falls into
+        after = through[group] - rank
+        hits = found[group] - relevant[group] * (after / items[group])
         precision[place] = (hits / rank).mean()
-        recall[place] = (hits / relevant.sum(axis=1)).mean()
+        recall[place] = (hits / everything).mean()
     return precision, recall
 
 

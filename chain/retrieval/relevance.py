@@ -29,13 +29,17 @@ class Relevance:
             )
         self._query_labels = query_labels
         self._categories = np.ascontiguousarray(database_labels.T)  # (C, N)
+        self._members = [np.flatnonzero(category) for category in self._categories]
         self._query = words(np.packbits(query_labels, axis=1))  # (W, Q)
         self._database = words(np.packbits(database_labels, axis=1))  # (W, N)
 
-    def row(self, query: int) -> NDArray[np.bool_]:
-        """Relevance (N,) of every database item to one query."""
-        relevant: NDArray[np.bool_] = self._categories[self._query_labels[query]].any(axis=0)
-        return relevant
+    def members(self, query: int) -> NDArray[np.int64]:
+        """Database indices of the items relevant to one query, ascending."""
+        categories = self._query_labels[query].nonzero()[0]
+        if len(categories) == 1:
+            return self._members[int(categories[0])]
+        members: NDArray[np.int64] = self._categories[categories].any(axis=0).nonzero()[0]
+        return members
 
     def of(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Relevance (Q, K) of `items` (Q, K), database indices; an index of -1 is not relevant."""

@@ -5,8 +5,12 @@ import pytest
 
 from chain.codes import pack, unpack
 from chain.errors import InputError
-from chain.retrieval.hamming import distance_histograms, nearest
+from chain.retrieval.hamming import compare, nearest
 from chain.retrieval.relevance import Relevance
+
+
+def histograms(queries, database, relevance, exclude):
+    return compare(queries, database, relevance, exclude, 1)[:2]
 
 
 def random_codes(count, bits, seed):
@@ -40,7 +44,7 @@ def test_histograms_match_the_slow_twin(bits):
     query_labels, database_labels = random_labels(9, 6, 2), random_labels(35, 6, 3)
     query_labels[2] = database_labels[0] = True  # the third query leaves out a relevant item
     exclude = np.array([3, -1, 0, 34, -1, 3, 7, 8, 9])
-    fast = distance_histograms(queries, database, Relevance(query_labels, database_labels), exclude)
+    fast = histograms(queries, database, Relevance(query_labels, database_labels), exclude)
     slow = slow_histograms(queries, database, query_labels, database_labels, exclude)
     for counts, expected in zip(fast, slow, strict=True):
         assert counts.dtype == np.int64
@@ -51,16 +55,16 @@ def test_histograms_by_hand():
     database = np.array([[0b0], [0b1], [0b11], [0b11111111]], dtype=np.uint8)
     labels = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], dtype=bool)
     relevance = Relevance(labels[:1], labels)
-    items, relevant = distance_histograms(database[:1], database, relevance, np.array([0]))
+    items, relevant = histograms(database[:1], database, relevance, np.array([0]))
     assert items.tolist() == [[0, 1, 1, 0, 0, 0, 0, 0, 1]]
     assert relevant.tolist() == [[0, 1, 0, 0, 0, 0, 0, 0, 1]]
 
 
 def test_queries_are_independent():
     codes, labels = random_codes(20, 32, 0), random_labels(20, 5, 1)
-    whole = distance_histograms(codes, codes, Relevance(labels, labels), np.arange(20))
+    whole = histograms(codes, codes, Relevance(labels, labels), np.arange(20))
     for start, stop in ((0, 7), (7, 8), (8, 20)):
-        part = distance_histograms(
+        part = histograms(
             codes[start:stop],
             codes,
             Relevance(labels[start:stop], labels),
@@ -74,21 +78,17 @@ def test_invariant_to_database_order_and_to_flipped_and_permuted_bits():
     queries, database = random_codes(8, 64, 1), random_codes(50, 64, 2)
     query_labels, database_labels = random_labels(8, 5, 3), random_labels(50, 5, 4)
     exclude = rng.integers(-1, 50, 8)
-    expected = distance_histograms(
-        queries, database, Relevance(query_labels, database_labels), exclude
-    )
+    expected = histograms(queries, database, Relevance(query_labels, database_labels), exclude)
 
     order = rng.permutation(50)
     moved = np.where(exclude >= 0, np.argsort(order)[exclude], -1)
     shuffled = Relevance(query_labels, database_labels[order])
-    np.testing.assert_array_equal(
-        distance_histograms(queries, database[order], shuffled, moved), expected
-    )
+    np.testing.assert_array_equal(histograms(queries, database[order], shuffled, moved), expected)
 
     signs, bits = rng.choice([-1, 1], 64), rng.permutation(64)
     turned = [pack((unpack(codes) * signs)[:, bits]) for codes in (queries, database)]
     relevance = Relevance(query_labels, database_labels)
-    np.testing.assert_array_equal(distance_histograms(*turned, relevance, exclude), expected)
+    np.testing.assert_array_equal(histograms(*turned, relevance, exclude), expected)
 
 
 @pytest.mark.parametrize("bits", [8, 64, 72, 256])
@@ -103,6 +103,17 @@ def test_nearest_matches_the_slow_twin(bits, k):
         assert list(zip(distances[q], indices[q], strict=True)) == pairs
 
 
+@pytest.mark.parametrize("bits", [16, 64, 104])
+@pytest.mark.parametrize("count", [40, 3000])
+def test_one_pass_finds_the_nearest_too(bits, count):
+    """In blocks of queries, the last of them not full; nobody is left out of the ranking."""
+    queries, database = random_codes(101, bits, 0), random_codes(count, bits, 1)
+    labels = random_labels(count, 3, 2)
+    relevance = Relevance(random_labels(101, 3, 3), labels)
+    found = compare(queries, database, relevance, np.arange(101) % count, 17)[2]
+    np.testing.assert_array_equal(found, nearest(queries, database, 17)[0])
+
+
 def test_ties_go_to_the_lower_index():
     database = np.zeros((300, 4), dtype=np.uint8)
     database[100] = 255
@@ -115,7 +126,7 @@ def test_memory_does_not_grow_with_queries_times_items():
     codes, labels = random_codes(2000, 16, 0), np.ones((2000, 1), dtype=bool)
     relevance = Relevance(labels, labels)
     tracemalloc.start()
-    distance_histograms(codes, codes, relevance, np.arange(2000))
+    histograms(codes, codes, relevance, np.arange(2000))
     nearest(codes, codes, 5)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -126,9 +137,11 @@ def test_bad_input():
     queries, database = random_codes(2, 16, 0), random_codes(5, 32, 0)
     labels = np.ones((5, 1), dtype=bool)
     with pytest.raises(InputError, match="16 bits for the queries, 32 for the database"):
-        distance_histograms(queries, database, Relevance(labels[:2], labels), np.array([-1, -1]))
+        histograms(queries, database, Relevance(labels[:2], labels), np.array([-1, -1]))
     with pytest.raises(InputError, match="16 bits for the queries, 32 for the database"):
         nearest(queries, database, 1)
     for k in (0, 6):
         with pytest.raises(ValueError, match=r"1\.\.5"):
             nearest(database, database, k)
+        with pytest.raises(ValueError, match=r"1\.\.5"):
+            compare(database, database, Relevance(labels, labels), np.arange(5), k)
