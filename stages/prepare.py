@@ -6,23 +6,25 @@ from chain.datasets import SOURCES, source_config
 from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
 from chain.files import replacing, write_json
 from chain.params import parse
+from chain.retrieval.config import EvaluationConfig
 from chain.scratch import scratch_folder
 from stages.common import ARTIFACTS, data_root, parameters, run
 
 
 def prepare(dataset: str) -> str:
-    source, roles, runtime = parameters(
-        f"data.{dataset}.source", f"data.{dataset}.roles", "runtime"
+    source, roles, evaluation, runtime = parameters(
+        f"data.{dataset}.source", f"data.{dataset}.roles", "evaluation", "runtime"
     )
     config = source_config(source, f"data.{dataset}.source")
     roles = parse(Roles, roles, f"data.{dataset}.roles")
+    topk = parse(EvaluationConfig, evaluation, "evaluation").topk
     out = ARTIFACTS / "clips" / dataset
     _, index = SOURCES[source["kind"]]
     with scratch_folder(f"prepare-{dataset}", {"source": source}, []) as scratch:
         root = data_root(source["root"]) if "root" in source else scratch
         manifest = index(config, root, runtime["workers"])
         if has_labels(manifest):
-            check_retrieval(manifest, roles)
+            check_retrieval(manifest, roles, topk)
         write_manifest(scratch / "manifest.csv", manifest)
         write_json(scratch / "notes.json", manifest.attrs.get("notes", []))
         with replacing(out) as temporary:

@@ -99,11 +99,11 @@ def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
     return rows
 
 
-def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
+def check_retrieval(manifest: pd.DataFrame, roles: Roles, topk: Sequence[int]) -> None:
     """Check that labelled clips can be evaluated by retrieval, before hours of training.
 
     Raises InputError if a role has no clips, a query has no category, the database has fewer than
-    two, or a query's category does not occur in it.
+    two or fewer clips than the largest K of `topk`, or a query's category does not occur in it.
     """
     select(manifest, roles.train)
     for role in ("database", "query"):
@@ -129,4 +129,9 @@ def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
         raise InputError(
             f"roles: category {absent[0]!r} is in split {roles.query!r} (query) but not in "
             f"{roles.database!r} (database)"
+        )
+    if max(topk) > len(database):
+        raise InputError(
+            f"params.yaml: evaluation.topk: {max(topk)} is more than the {len(database)} clips of "
+            "the database"
         )

@@ -123,9 +123,9 @@ def test_select() -> None:
 
 
 def test_check_retrieval_accepts_shared_splits_and_unlabelled_database_clips() -> None:
-    check_retrieval(manifest_of(*SOUND, ("e", "", "train"), ("f", "", "database")), ROLES)
+    check_retrieval(manifest_of(*SOUND, ("e", "", "train"), ("f", "", "database")), ROLES, [1])
     check_retrieval(
-        manifest_of(*SOUND), Roles(train="database", database="database", query="database")
+        manifest_of(*SOUND), Roles(train="database", database="database", query="database"), [2]
     )
 
 
@@ -147,11 +147,16 @@ def test_check_retrieval_accepts_shared_splits_and_unlabelled_database_clips() -
 def test_check_retrieval_refuses(change: list[tuple[str, str, str]], message: str) -> None:
     rows = {row[0]: row for row in SOUND} | {row[0]: row for row in change}
     with pytest.raises(InputError, match=message):
-        check_retrieval(manifest_of(*rows.values()), ROLES)
+        check_retrieval(manifest_of(*rows.values()), ROLES, [1])
+
+
+def test_check_retrieval_refuses_a_k_above_the_database() -> None:
+    with pytest.raises(InputError, match=r"evaluation\.topk: 3 is more than the 2 clips"):
+        check_retrieval(manifest_of(*SOUND), ROLES, [1, 3, 2])
 
 
 @pytest.mark.parametrize("role", ["database", "query"])
 def test_check_retrieval_needs_both_roles(role: str) -> None:
     roles = ROLES.model_copy(update={role: None})
     with pytest.raises(InputError, match=f"roles.{role}: null"):
-        check_retrieval(manifest_of(*SOUND), roles)
+        check_retrieval(manifest_of(*SOUND), roles, [1])

@@ -21,7 +21,7 @@ FOLDER = {
         }
     },
     "pretrain": {"steps": 1, "batch": 2, "size": 32},
-    "evaluation": {"topk": [5, 20]},
+    "evaluation": {"topk": [5, 6]},
 }
 
 
@@ -85,6 +85,12 @@ def test_query_category_absent_from_the_database(
     assert "kick" in one_line(stage(project, "prepare", fails=True))
 
 
+def test_k_above_the_database(make: Callable[..., tuple[Project, Path]]) -> None:
+    project, _ = make({path: split for path, split in SOUND.items() if "database2" not in path})
+    message = one_line(stage(project, "prepare", fails=True))
+    assert "evaluation.topk: 6" in message and "4 clips" in message
+
+
 def test_folder_of_broken_files(make: Callable[..., tuple[Project, Path]]) -> None:
     project, root = make(SOUND)
     for path in SOUND:
@@ -99,11 +105,14 @@ def test_some_broken_files_are_reported_and_fewer_clips_than_a_batch(
     make: Callable[..., tuple[Project, Path]],
 ) -> None:
     project, root = make(SOUND)
-    (root / "wave/train0.avi").write_bytes(b"not a video")
+    broken = ["jump/database0.avi", "wave/train0.avi"]
+    for path in broken:
+        (root / path).write_bytes(b"not a video")
     stage(project, "prepare")
-    assert "wave/train0.avi" in stage(project, "decode")
+    said = stage(project, "decode")
+    assert all(path in said for path in broken)
     report = pd.read_csv(project.folder / "artifacts/frames/clips/report.csv")
-    assert list(report["path"]) == ["wave/train0.avi"]
+    assert list(report["path"]) == broken
     stage(project, "pretrain")
     stage(project, "features")
     cell = ("--method", "chain", "--bits", "16")
@@ -115,4 +124,4 @@ def test_some_broken_files_are_reported_and_fewer_clips_than_a_batch(
     for name in ("train", "encode"):
         stage(project, name, *cell)
     message = one_line(stage(project, "evaluate", *cell, fails=True))
-    assert "K = 20" in message and "6" in message
+    assert "K = 6" in message and "5" in message
