@@ -56,8 +56,7 @@ def test_picked_items_agree_with_members(categories):
     items = np.random.default_rng(4).integers(-1, 30, (12, 8))
     items[0, 0] = -1
     expected = [
-        [item in relevance.members(query) for item in row]
-        for query, row in enumerate(items)
+        [item in relevance.members(query) for item in row] for query, row in enumerate(items)
     ]
     np.testing.assert_array_equal(relevance.of(items), expected)
 
