@@ -12,12 +12,14 @@ MiB are above the libraries that all load.
 * `PyAV`: the frames that the header's count makes wanted to arrays, resized by swscale (bilinear).
 * `PyAV seek`: the same, but only from the last keyframe before each wanted frame on.
 * `OpenCV`: `grab` every frame, `retrieve` the wanted ones, resize (area).
+* `OpenCV seek`: the same, but set to the position of each wanted frame.
 * `torchcodec`: counts packets as we do ("exact"), then seeks; FFmpeg's resizing. It finds PyAV's
   FFmpeg, so that both decode with the same code.
 
-A seek decodes only what is wanted. `read_clip` decodes every frame, and so knows exactly how many
+`read_clip` counts packets, then decodes a short clip through, and so knows exactly how many frames
 there are and at what times: the header's count is wrong or missing in many files, a damaged packet
-gives no frame, and the midpoints, the duration and a run's reproducibility rest on that number.
+gives no frame, and the midpoints, the duration and a run's reproducibility rest on that number. Of
+a long clip it decodes what the wanted frames need, and checks that each packet gives its frame.
 """
 
 import argparse
@@ -153,6 +155,20 @@ def opencv(path: str, case: Case) -> Images:
     return np.stack(images)
 
 
+def opencv_seek(path: str, case: Case) -> Images:
+    import cv2
+
+    cv2.setNumThreads(1)
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    images = []
+    for index in midpoints(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), case.frames):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+        _, image = capture.read()
+        scaled = cv2.resize(image, case.scaled, interpolation=cv2.INTER_AREA)
+        images.append(case.square(scaled)[:, :, ::-1])
+    return np.stack(images)
+
+
 def torchcodec(path: str, case: Case) -> Images:
     from torchcodec.decoders import VideoDecoder
     from torchcodec.transforms import CenterCrop, Resize
@@ -172,9 +188,10 @@ WAYS: dict[str, Callable[[str, Case], Images]] = {
     "PyAV 2": partial(plain, threads=2),
     "PyAV seek": seek,
     "OpenCV": opencv,
+    "OpenCV seek": opencv_seek,
     "torchcodec": torchcodec,
 }
-MODULES = {"OpenCV": "cv2", "torchcodec": "torchcodec"}
+MODULES = {"OpenCV": "cv2", "OpenCV seek": "cv2", "torchcodec": "torchcodec"}
 
 
 def one_clip(way: str, path: Path, case: Case) -> Work:

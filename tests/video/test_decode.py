@@ -241,6 +241,18 @@ def test_channel_order(tmp_path: Path, write_clip: Callable[..., Path]) -> None:
     np.testing.assert_allclose(images.mean(axis=(0, 1, 2)), [200, 100, 30], atol=6)
 
 
+@pytest.mark.parametrize("layout", ["yuv420p", "yuvj420p", "yuv444p", "yuv422p10le", "rgb565le"])
+@pytest.mark.parametrize(("height", "width", "size"), [(60, 80, 32), (33, 47, 64), (48, 48, 48)])
+def test_scaling_in_planes_changes_nothing(layout: str, height: int, width: int, size: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=layout)
+    across = round(width * size / height)
+    packed = frame.reformat(across, size, format="rgb24", interpolation=decode.SCALING, threads=1)
+    left = (across - size) // 2
+    expected = packed.to_ndarray()[:, left : left + size]
+    np.testing.assert_array_equal(decode._to_square(size)(frame), expected)
+
+
 @pytest.mark.parametrize("name", ["c:lip.avi", "http:clip.avi", "%03d.avi", "a b'\".avi", "-.avi"])
 def test_any_file_name(tmp_path: Path, grey_clip: Callable[..., Path], name: str) -> None:
     grey_clip(tmp_path / "plain.avi", LEVELS[:5]).rename(tmp_path / name)
