@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
+from chain.engines import Engine
 from chain.errors import InputError
 from chain.params import Parameters
 
@@ -27,6 +28,8 @@ class RuntimeConfig(Parameters):
     """Clips decoded, and trainings run, side by side."""
     recompute: bool
     """Train transformers in less memory and more time (docs/scale.md)."""
+    engine: Engine = "threads"
+    """What decodes clips and computes features (docs/scale.md)."""
 
 
 def find_device(config: RuntimeConfig) -> torch.device:

@@ -2,6 +2,7 @@
 
 import shutil
 
+from chain import engines
 from chain.datasets.manifest import read_manifest
 from chain.files import replacing
 from chain.params import parse
@@ -26,7 +27,13 @@ def decode(dataset: str) -> str:
     key = {"frames": config.frames, "size": config.size}  # a higher max_bad decodes nothing anew
     with scratch_folder(f"decode-{dataset}", key, [manifest_file]) as scratch:
         report = pack_frames(
-            read_manifest(manifest_file), root, out, config, runtime["workers"], scratch
+            read_manifest(manifest_file),
+            root,
+            out,
+            config,
+            runtime["workers"],
+            scratch,
+            engines.for_decoding(runtime),
         )
     return f"decode: {report}"
 

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 
+from chain import engines
 from chain.datasets import source_config
 from chain.datasets.manifest import Roles, read_index, select
 from chain.datasets.ready import ReadyConfig
@@ -48,6 +49,7 @@ def features(dataset: str) -> str:
                 parse(BankConfig, bank, f"data.{dataset}.bank"),
                 parse(AugmentConfig, augment, "augment"),
                 scratch,
+                engines.for_features(runtime),
             )["clean"]
         shape = " × ".join(map(str, clean.shape))
         np.save(scratch / "train.npy", train)

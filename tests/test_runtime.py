@@ -89,3 +89,10 @@ def test_bad_device_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> N
 def test_numbers_are_above_zero(key: str) -> None:
     with pytest.raises(InputError, match=f"runtime.{key}: .*greater than or equal to 1"):
         parse(RuntimeConfig, PARAMETERS | {key: 0}, "runtime")
+
+
+def test_engine() -> None:
+    assert CONFIG.engine == "threads"
+    assert parse(RuntimeConfig, PARAMETERS | {"engine": "ray"}, "runtime").engine == "ray"
+    with pytest.raises(InputError, match=r"runtime\.engine: .*'threads' or 'ray'.*'spark'"):
+        parse(RuntimeConfig, PARAMETERS | {"engine": "spark"}, "runtime")

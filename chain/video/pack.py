@@ -3,6 +3,7 @@
 import logging
 import math
 import shutil
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +12,28 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
 from chain.errors import InputError
 from chain.files import replacing, write_csv
 from chain.params import Parameters
-from chain.video.decode import VideoError, read_clip
+from chain.video.decode import Clip, VideoError, read_clip
 
 log = logging.getLogger(__name__)
 
 COMMIT_EVERY = 64  # clips; about so many are decoded again after a crash
 DONE = np.dtype([("duration", np.float64), ("decoded", np.int64)])
 """What is noted of a clip once its row is on disk; `decoded` is 0 until then."""
+
+Note = tuple[float, int]
+"""DONE's fields."""
+Decode = Callable[[Sequence[Path], Sequence[int], NDArray[np.uint8], int], Iterator[Note | str]]
+"""Takes the paths of N clips, the rows to fill, all rows (N, D, S, S, 3) and a number of workers.
+
+Fills the rows and yields for each, in order, its note or why the clip is unusable.
+"""
 
 
 class DecodeConfig(Parameters):
@@ -50,6 +60,34 @@ class PackReport:
         return f"{self.good} clips in {self.out_dir}{left_out}"
 
 
+def on_threads(
+    paths: Sequence[Path], todo: Sequence[int], rows: NDArray[np.uint8], workers: int
+) -> Iterator[Note | str]:
+    """A `Decode` by threads of this process."""
+
+    def fill(row: int) -> Note | str:
+        return keep(read(paths[row], *rows.shape[1:3]), rows, row)
+
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(fill, todo)
+
+
+def read(path: Path, frames: int, size: int) -> Clip | str:
+    """`read_clip`, or why the clip is unusable."""
+    try:
+        return read_clip(path, frames, size)
+    except VideoError as error:
+        return str(error)
+
+
+def keep(clip: Clip | str, rows: NDArray[np.uint8], row: int) -> Note | str:
+    """Put what `read` gave into its row."""
+    if isinstance(clip, str):
+        return clip
+    rows[row] = clip.images
+    return clip.duration, clip.decoded
+
+
 def pack_frames(
     manifest: pd.DataFrame,
     root: Path,
@@ -57,8 +95,9 @@ def pack_frames(
     config: DecodeConfig,
     workers: int,
     scratch: Path,
+    decode: Decode = on_threads,
 ) -> PackReport:
-    """Decode the manifest's clips, which lie under `root`, on `workers` threads.
+    """Decode the manifest's clips, which lie under `root`, by `workers` (threads by default).
 
     Writes to `out_dir`, in the manifest's order: `frames.npy` (N, D, S, S, 3) uint8 RGB and
     `index.csv` (id, labels, split, decoded, duration in seconds) for the N usable clips, and
@@ -69,7 +108,8 @@ def pack_frames(
     if manifest.empty:
         raise InputError("the manifest lists no clips")
     rows, done = _open_scratch(scratch, len(manifest), config)
-    reasons = _decode_all(manifest["path"].tolist(), root, rows, done, workers)
+    paths = [root / path for path in manifest["path"]]
+    reasons = _decode_all(paths, rows, done, workers, decode)
     good = np.flatnonzero(done["decoded"])
     bad = manifest.iloc[list(reasons)][["id", "path"]].assign(reason=list(reasons.values()))
     culprits = [f"{root}/{clip.path}: {clip.reason}" for clip in bad.itertuples()]
@@ -120,20 +160,12 @@ def _create(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
 
 
 def _decode_all(
-    paths: list[str], root: Path, rows: np.memmap, done: np.memmap, workers: int
+    paths: Sequence[Path], rows: np.memmap, done: np.memmap, workers: int, decode: Decode
 ) -> dict[int, str]:
     """Fill the rows that are not done; returns the rows of unusable clips, in order, and why."""
     todo = np.flatnonzero(done["decoded"] == 0).tolist()
     reasons: dict[int, str] = {}
-    waiting: dict[int, tuple[float, int]] = {}
-
-    def decode(row: int) -> tuple[float, int] | str:
-        try:
-            clip = read_clip(root / paths[row], *rows.shape[1:3])
-        except VideoError as error:
-            return str(error)
-        rows[row] = clip.images
-        return clip.duration, clip.decoded
+    waiting: dict[int, Note] = {}
 
     def commit() -> None:
         rows.flush()  # pixels reach the disk before the note that they are there
@@ -143,9 +175,8 @@ def _decode_all(
         waiting.clear()
 
     started = len(paths) - len(todo)
-    bar = tqdm(total=len(paths), initial=started, desc="decode", unit="clip", mininterval=1)
-    with ThreadPoolExecutor(workers) as pool, bar:
-        for row, outcome in zip(todo, pool.map(decode, todo), strict=True):
+    with tqdm(total=len(paths), initial=started, desc="decode", unit="clip", mininterval=1) as bar:
+        for row, outcome in zip(todo, decode(paths, todo, rows, workers), strict=True):
             if isinstance(outcome, str):
                 reasons[row] = outcome
             else:
