@@ -64,6 +64,14 @@ class Augmentation:
         parts = (self.crop, self.colour, self.sigma)
         return Augmentation(*(part.repeat_interleave(times, dim=0) for part in parts))
 
+    def split(self, count: int) -> "list[Augmentation]":
+        """`count` rows each."""
+        parts = (self.crop, self.colour, self.sigma)
+        return [
+            Augmentation(*(part[first : first + count] for part in parts))
+            for first in range(0, len(self.crop), count)
+        ]
+
     def to(self, device: torch.device) -> "Augmentation":
         """The same parameters on another device."""
         return Augmentation(*(part.to(device) for part in (self.crop, self.colour, self.sigma)))
@@ -107,13 +115,10 @@ def apply(images: Tensor, augmentation: Augmentation, size: int) -> Tensor:
     RGB, so the cost does not grow with the number of augmentations.
     """
     augmentation = augmentation.to(images.device)
-    centre_x, centre_y, half_width, half_height = augmentation.crop.unbind(dim=1)
-    theta = images.new_zeros(len(images), 2, 3)
-    theta[:, 0, 0], theta[:, 0, 2] = half_width, centre_x
-    theta[:, 1, 1], theta[:, 1, 2] = half_height, centre_y
-    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
-    images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    images = _blur(images, augmentation.sigma)
+    images = F.grid_sample(
+        images, _grid(augmentation.crop, size), padding_mode="border", align_corners=False
+    )
+    _blur_(images, augmentation.sigma)
     matrix, offset = augmentation.colour[:, :, :3], augmentation.colour[:, :, 3:]
     flat: Tensor = torch.baddbmm(offset, matrix, images.flatten(2))  # (n, 3, size * size)
     return flat.view_as(images).clamp_(0, 1)
@@ -121,7 +126,8 @@ def apply(images: Tensor, augmentation: Augmentation, size: int) -> Tensor:
 
 def to_images(frames: NDArray[np.uint8]) -> Tensor:
     """Frames (n, H, W, 3) uint8 -> images (n, 3, H, W) float in [0, 1]."""
-    return torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float() / 255
+    planes = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).contiguous()
+    return planes.float().div_(255)
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -150,11 +156,21 @@ def _rotate_hue(angle: Tensor) -> Tensor:
     return rotation
 
 
-def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Separable Gaussian blur of the images whose sigma is above 0; radius 3 pixels."""
+def _grid(crop: Tensor, size: int) -> Tensor:
+    """(n, 4) -> (n, size, size, 2): x and y, in the image's [-1, 1], of each pixel of the crops."""
+    centre_x, centre_y, half_width, half_height = crop[:, :, None].unbind(dim=1)
+    pixels = torch.linspace(-1, 1, size, device=crop.device) * (size - 1) / size  # their centres
+    x, y = half_width * pixels + centre_x, half_height * pixels + centre_y
+    return torch.stack(
+        [x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1
+    )
+
+
+def _blur_(images: Tensor, sigma: Tensor) -> None:
+    """Separable Gaussian blur, in place, of the images whose sigma is above 0; radius 3 pixels."""
     chosen = sigma.nonzero()[:, 0]
     if not len(chosen):
-        return images
+        return
     offsets = torch.arange(-3.0, 4.0, device=sigma.device)
     kernel = torch.exp(-0.5 * (offsets / sigma[chosen, None]) ** 2)
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # (3m, 7)
@@ -162,4 +178,4 @@ def _blur(images: Tensor, sigma: Tensor) -> Tensor:
     planes = F.pad(planes, (3, 3, 3, 3), mode="replicate")
     planes = F.conv2d(planes, kernel[:, None, None, :], groups=len(kernel))
     planes = F.conv2d(planes, kernel[:, None, :, None], groups=len(kernel))
-    return images.index_copy(0, chosen, planes.view(-1, *images.shape[1:]))
+    images.index_copy_(0, chosen, planes.view(-1, *images.shape[1:]))

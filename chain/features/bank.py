@@ -4,7 +4,10 @@ The CNN is the costly part, so it sees every frame once clean and once for each 
 of the training clips; the augmentations stay pixel-level and a training step costs milliseconds.
 """
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -26,10 +29,12 @@ from chain.features.augment import (
     to_images,
 )
 from chain.features.backbone import Backbone
+from chain.features.prefetch import prefetch
 from chain.files import replacing
 from chain.params import Parameters
 
 CLIPS_BETWEEN_CHECKPOINTS = 100
+AHEAD = 2  # batches prepared while the CNN is at work
 
 
 class BankConfig(Parameters):
@@ -55,18 +60,36 @@ class FeatureExtractor:
         self.size = size
         self.device = device
 
-    @torch.inference_mode()
     def __call__(
         self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
     ) -> NDArray[np.float16]:
-        """Frames (n, H, W, 3) -> features (n, F)."""
+        """Frames (n, H, W, 3) -> features (n, F), or of V views of them: V * n rows (V * n, F)."""
+        return self.features(self.prepare(frames, augmentation))
+
+    @torch.inference_mode()
+    def prepare(
+        self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
+    ) -> Tensor:
+        """What the network sees of frames (n, H, W, 3): normalised, (n or V * n, 3, size, size).
+
+        One view after the other, which stays in the processor's cache.
+        """
         images = to_images(frames).to(self.device)
         if augmentation is None:
-            images = resize(images, self.size)
-        else:
-            images = apply(images, augmentation, self.size)
-        features: Tensor = self.backbone(images)
+            return self._normalise_(resize(images, self.size))
+        views = augmentation.split(len(frames))
+        return torch.cat([self._normalise_(apply(images, view, self.size)) for view in views])
+
+    @torch.inference_mode()
+    def features(self, prepared: Tensor) -> NDArray[np.float16]:
+        """(n, F) of what `prepare` returned."""
+        features: Tensor = self.backbone.network(prepared)
         return features.cpu().numpy().astype(np.float16)
+
+    def _normalise_(self, images: Tensor) -> Tensor:
+        """As `Backbone.forward`, in the memory of `images`."""
+        images.sub_(self.backbone.mean).div_(self.backbone.std)
+        return images.contiguous(memory_format=torch.channels_last)
 
 
 def view_augmentations(
@@ -91,16 +114,43 @@ def clip_features(
 ) -> Iterator[dict[str, NDArray[np.float16]]]:
     """Of each clip `clean` (D, F); of a training clip also `bank_<kind>` (V, D, F) a kind of draw.
 
-    The same bits for a clip, whichever come before it.
+    The same bits for a clip, whichever come before it. Frames are read, resized and augmented while
+    the CNN works, if that leaves a core free.
     """
     dense, trained = frames.shape[1], set(train.tolist())
-    for clip in clips:
-        found = {"clean": extractor(frames[clip])}
-        for kind in bank.kinds if clip in trained else ():
-            drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
-            features = extractor(np.tile(frames[clip], (bank.views, 1, 1, 1)), drawn)
-            found[f"bank_{kind}"] = features.reshape(bank.views, dense, -1)
-        yield found
+
+    def prepared() -> Iterator[tuple[int, str, Tensor]]:
+        for clip in clips:
+            yield clip, "clean", extractor.prepare(frames[clip])
+            for kind in bank.kinds if clip in trained else ():
+                drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
+                yield clip, f"bank_{kind}", extractor.prepare(frames[clip], drawn)
+
+    batches = prefetch(prepared(), AHEAD) if _spare_core(extractor.device) else prepared()
+    for _, parts in groupby(batches, key=itemgetter(0)):
+        found = {name: extractor.features(images) for _, name, images in parts}
+        yield {
+            name: features if name == "clean" else features.reshape(bank.views, dense, -1)
+            for name, features in found.items()
+        }
+
+
+def _spare_core(device: torch.device) -> bool:
+    """Whether the CNN on `device` leaves a core to others; threads that share one are slower."""
+    return device.type != "cpu" or torch.get_num_threads() < (os.cpu_count() or 1)
+
+
+Compute = Callable[
+    [
+        Iterable[int],
+        FeatureExtractor,
+        NDArray[np.uint8],
+        NDArray[np.int64],
+        BankConfig,
+        AugmentConfig,
+    ],
+    Iterator[dict[str, NDArray[np.float16]]],
+]
 
 
 def extract(
@@ -110,6 +160,7 @@ def extract(
     bank: BankConfig,
     augment: AugmentConfig,
     scratch: Path,
+    compute: Compute = clip_features,
 ) -> dict[str, NDArray[np.float16]]:
     """Features of packed frames (N, D, S, S, 3), in one pass over the clips.
 
@@ -133,7 +184,7 @@ def extract(
 
     progress = tqdm(total=count * dense, unit="frame", desc="features", initial=start * dense)
     todo = range(start, count)
-    results = clip_features(todo, extractor, frames, train, bank, augment)
+    results = compute(todo, extractor, frames, train, bank, augment)
     for clip, found in zip(todo, results, strict=True):
         for name, features in found.items():
             arrays[name][clip if name == "clean" else row_of[clip]] = features

@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
@@ -94,6 +95,21 @@ def test_crop_takes_the_pixels_that_it_names() -> None:
     share = (across - across.floor())[:, None]
     share = torch.where(across[:, None] < 0, torch.zeros(()), share)
     expected = columns[:, :, low] * (1 - share) + columns[:, :, low + 1] * share
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1, 9, 32])
+def test_crops_against_torch_s_affine_grid(size: int) -> None:
+    drawn = draw(5, EVERYTHING, generator())
+    pixels = images(5)
+    centre_x, centre_y, half_width, half_height = drawn.crop.unbind(dim=1)
+    none = torch.zeros(5)
+    rows = [half_width, none, centre_x, none, half_height, centre_y]
+    grid = F.affine_grid(
+        torch.stack(rows, dim=1).view(5, 2, 3), [5, 3, size, size], align_corners=False
+    )
+    expected = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    got = apply(pixels, replaced(plain(5), crop=drawn.crop), size)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
@@ -199,6 +215,14 @@ def test_consistent_draw_is_one_for_all_frames() -> None:
     result = apply(frame, drawn, 16)
     assert (result[:3] == result[0]).all() and (result[3:] == result[3]).all()
     assert not torch.equal(result[0], result[3])
+
+
+def test_rows_split_into_views() -> None:
+    drawn = draw(6, EVERYTHING, generator())
+    first, second = drawn.split(3)
+    for name, part in vars(drawn).items():
+        assert torch.equal(getattr(first, name), part[:3])
+        assert torch.equal(getattr(second, name), part[3:])
 
 
 def test_draws_for_each_frame_differ() -> None:

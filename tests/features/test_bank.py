@@ -1,4 +1,6 @@
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +19,14 @@ from chain.features.augment import (
     to_images,
 )
 from chain.features.backbone import Backbone, BackboneConfig
-from chain.features.bank import BankConfig, FeatureExtractor, extract, view_augmentations
+from chain.features.bank import (
+    AHEAD,
+    BankConfig,
+    FeatureExtractor,
+    clip_features,
+    extract,
+    view_augmentations,
+)
 
 AUGMENT = AugmentConfig(
     crop_scale=0.4,
@@ -38,22 +47,43 @@ class KilledError(Exception):
     pass
 
 
-class Means:
-    """Stands in for the extractor: mean colours, and an end after a number of calls."""
+class Means(FeatureExtractor):
+    """Mean colours in place of a network, and an end after a number of calls."""
 
     def __init__(self, calls: float = np.inf) -> None:
         self.left = calls
+        self.size, self.device = 8, torch.device("cpu")
+        self.backbone = SimpleNamespace(
+            mean=torch.zeros(3, 1, 1), std=torch.ones(3, 1, 1), network=self.means
+        )
 
-    def __call__(
-        self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
-    ) -> NDArray[np.float16]:
+    def means(self, images: torch.Tensor) -> torch.Tensor:
         self.left -= 1
         if self.left < 0:
             raise KilledError
-        images = to_images(frames)
-        if augmentation is not None:
-            images = apply(images, augmentation, 8)
-        return images.mean(dim=(2, 3)).numpy().astype(np.float16)
+        return images.mean(dim=(2, 3))
+
+
+class Recorded(Means):
+    """What it was asked to do, in order; preparing fails after a number of times."""
+
+    def __init__(self, prepared: float = np.inf) -> None:
+        super().__init__()
+        self.done: list[str] = []
+        self.prepared = prepared
+
+    def prepare(
+        self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
+    ) -> torch.Tensor:
+        if self.done.count("prepare") == self.prepared:
+            raise KilledError
+        self.done.append("prepare")
+        return super().prepare(frames, augmentation)
+
+    def features(self, prepared: torch.Tensor) -> NDArray[np.float16]:
+        self.done.append("features")
+        time.sleep(0.01)  # long enough to prepare what may be prepared
+        return super().features(prepared)
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -89,10 +119,12 @@ def test_arrays_hold_each_view_of_each_clip(tmp_path: Path) -> None:
         assert (np.load(tmp_path / f"{name}.npy") == array).all()
 
 
+@pytest.mark.parametrize("cores", [1, 99])  # in turn, and prepared ahead
 @pytest.mark.parametrize("calls", [0, 2, 6, 9, 17])
 def test_a_killed_run_ends_in_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes], calls: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes], calls: int, cores: int
 ) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     monkeypatch.setattr(bank, "CLIPS_BETWEEN_CHECKPOINTS", 2)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -104,6 +136,36 @@ def test_a_killed_run_ends_in_the_same_bytes(
     all_calls = 1 + 9 + 4 * 2  # the width; each clip clean; its two banks
     if calls > 6:  # far enough for a checkpoint: not all was done again
         assert 1000 - again.left < all_calls
+
+
+@pytest.mark.parametrize("cores", [1, 99])
+def test_a_run_that_fails_to_prepare_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes], cores: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(bank, "CLIPS_BETWEEN_CHECKPOINTS", 2)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with pytest.raises(KilledError):
+        extract(Recorded(prepared=12), FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    again = Recorded()
+    extract(again, FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    assert written(scratch) == whole
+    assert again.done.count("features") < 1 + 9 + 4 * 2
+
+
+@pytest.mark.parametrize(("cores", "least", "most"), [(99, 2, AHEAD + 1), (1, 1, 1)])
+def test_few_batches_are_prepared_ahead_and_none_without_a_core(
+    monkeypatch: pytest.MonkeyPatch, cores: int, least: int, most: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    extractor = Recorded()
+    for _ in clip_features(range(9), extractor, FRAMES, TRAIN, BANK, AUGMENT):
+        pass
+    kinds = [{"prepare": 1, "features": -1}[what] for what in extractor.done]
+    waiting = np.cumsum(kinds)
+    assert len(kinds) == 2 * (9 + 4 * 2)
+    assert waiting.min() >= 0 and least <= waiting.max() <= most
 
 
 def test_an_array_cut_short_by_a_kill_is_made_again(
@@ -232,9 +294,10 @@ def test_extractor_resizes_or_augments_then_runs_the_backbone() -> None:
     frames = np.random.default_rng(1).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
     frames.setflags(write=False)  # as a memory map is
     images = to_images(frames)
-    drawn = view_augmentations(0, 1, 2, "per_frame", AUGMENT, 0)
+    drawn = view_augmentations(0, 3, 2, "per_frame", AUGMENT, 0)
     with torch.inference_mode():
-        clean, augmented = backbone(resize(images, 32)), backbone(apply(images, drawn, 32))
+        clean = backbone(resize(images, 32))
+        augmented = backbone(apply(images.repeat(3, 1, 1, 1), drawn, 32))
     got = extractor(frames)
     assert got.shape == (2, 1024) and got.dtype == np.float16
     np.testing.assert_array_equal(got, clean.numpy().astype(np.float16))

@@ -1,0 +1,21 @@
+"""Items computed in a helper thread while those before them are in use."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
+    """The same items in the same order, up to `ahead` of them computed before they are asked for.
+
+    What `items` raises is raised here, in its place in the order.
+    """
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as helper:
+        waiting = deque(helper.submit(next, iterator, end) for _ in range(ahead))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(helper.submit(next, iterator, end))
+            yield item  # type: ignore[misc]
