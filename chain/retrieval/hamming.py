@@ -66,7 +66,8 @@ def nearest(
 
 def _nearest(distances: Distances, counts: Counts, k: int) -> Counts:
     """Of `distances` (N,), `counts` of which are 0, 1, ..., the indices of the k smallest."""
-    farthest = counts.cumsum().searchsorted(k)  # faster than a partition
+    # Faster than a partition; a Python int, for NumPy's would widen all distances to compare them.
+    farthest = int(counts.cumsum().searchsorted(k))
     within = (distances <= farthest).nonzero()[0]  # by index, and seldom many more than k
     return within[distances[within].argsort(kind="stable")[:k]]
 

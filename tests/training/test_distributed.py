@@ -332,6 +332,6 @@ def test_stage_by_two_processes_and_one_killed_under_torchrun(tmp_path: Path) ->
     assert done.stdout.count("killed") == 1
     models = [folder / "artifacts/models/demo/chain_16" for folder in (whole, killed)]
     names = [sorted(os.listdir(model)) for model in models]
-    assert names == [["history.csv", "seed_0.pt", "seed_1.pt"]] * 2
+    assert names == [["history.csv", "model.json", "seed_0.pt", "seed_1.pt"]] * 2
     for name in names[0]:
         assert (models[0] / name).read_bytes() == (models[1] / name).read_bytes(), name
