@@ -7,7 +7,7 @@ is; bounds are half of what was measured on a busy machine, where two workers ga
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import decode, features, training
+from benchmarks import decode, evaluation, features, search, training
 
 BOUNDS: dict[str, dict[str, float]] = {
     "decode": {  # read_clip against PyAV; pack_frames on two workers against read_clip
@@ -15,6 +15,11 @@ BOUNDS: dict[str, dict[str, float]] = {
         "h264 4 s pack 2": 0.4,
         "h264 40 s": 0.6,
         "h264 40 s pack 2": 0.4,
+    },
+    "evaluation": {  # in processor seconds, which other jobs hardly touch
+        "against usual": 13.0,
+        "top 100 against FAISS": 0.5,
+        "radius against popcount": 0.12,
     },
     "features": {  # FeatureExtractor and clip_features against the CNN alone
         "mobilenet_v3_small clean in turn": 0.35,
@@ -26,6 +31,10 @@ BOUNDS: dict[str, dict[str, float]] = {
         "resnet50 views in turn": 0.45,
         "resnet50 views ahead": 0.3,
     },
+    "search": {  # a query against a bare FAISS flat scan
+        "flat": 0.5,
+        "ivf": 1.0,
+    },
     "training": {  # a step against a plain ConMH step
         "conmh map": 0.45,
         "chain map": 0.2,
@@ -33,7 +42,9 @@ BOUNDS: dict[str, dict[str, float]] = {
 }
 RATIOS: dict[str, Callable[[], dict[str, float]]] = {
     "decode": decode.ratios,
+    "evaluation": evaluation.ratios,
     "features": features.ratios,
+    "search": search.ratios,
     "training": training.ratios,
 }
 
