@@ -19,7 +19,11 @@ def test_one_line_and_failure(monkeypatch: pytest.MonkeyPatch) -> None:
         guard.main()
 
 
-def test_silence_where_all_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_where_all_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(guard, "BOUNDS", {"decode": BOUNDS})
     monkeypatch.setattr(guard, "RATIOS", {"decode": lambda: dict.fromkeys(BOUNDS, 0.5)})
     guard.main()
+    said = capsys.readouterr().out.splitlines()
+    assert said[2:] == [f"| decode | {name} | 0.50 | 0.5 |" for name in BOUNDS]
