@@ -25,10 +25,10 @@ class RuntimeConfig(Parameters):
     training_threads: Annotated[int, Field(ge=1)]
     """CPU threads of each training."""
     workers: Annotated[int, Field(ge=1)]
-    """Clips decoded, and trainings run, side by side."""
+    """Clips decoded side by side; of trainings one more."""
     recompute: bool
     """Train transformers in less memory and more time (docs/scale.md)."""
-    engine: Engine = "threads"
+    engine: Engine
     """What decodes clips and computes features (docs/scale.md)."""
 
 

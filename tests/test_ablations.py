@@ -27,7 +27,9 @@ from chain.training import Run, encode_store, loop, train, train_run
 CPU = torch.device("cpu")
 FRAMES, WIDTH, DENSE, VIEWS, EPOCHS, STEPS = 4, 10, 7, 2, 3, 2
 ROLES = Roles(train="train", database="database", query="query")
-MACHINE = RuntimeConfig(device="cpu", threads=1, training_threads=1, workers=1, recompute=False)
+MACHINE = RuntimeConfig(
+    device="cpu", threads=1, training_threads=1, workers=1, recompute=False, engine="threads"
+)
 TOPK = [1, 5]
 CHAIN = {
     "frames": FRAMES,
@@ -139,7 +141,9 @@ def test_train_run_is_built_and_trained_by_seed(run: Run, tmp_path: Path) -> Non
 
 
 def test_train_run_takes_the_threads_of_a_training(run: Run, tmp_path: Path) -> None:
-    machine = RuntimeConfig(device="cpu", threads=1, training_threads=2, workers=1, recompute=False)
+    machine = RuntimeConfig(
+        device="cpu", threads=1, training_threads=2, workers=1, recompute=False, engine="threads"
+    )
     lsh = replace(run, method="lsh", config=method_config("lsh", {"frames": FRAMES}))
     _, history = train_run(lsh, machine, tmp_path)
     assert torch.get_num_threads() == 2

@@ -15,6 +15,7 @@ PARAMETERS = {
     "training_threads": 2,
     "workers": 1,
     "recompute": False,
+    "engine": "threads",
 }
 CONFIG = RuntimeConfig.model_validate(PARAMETERS)
 

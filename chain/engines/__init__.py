@@ -39,7 +39,7 @@ def for_features(runtime: Mapping[str, Any]) -> "Compute":
 
 
 def _is_ray(runtime: Mapping[str, Any]) -> bool:
-    engine = runtime.get("engine", "threads")
+    engine = runtime["engine"]
     if engine not in get_args(Engine):
         known = " or ".join(get_args(Engine))
         raise InputError(f"params.yaml: runtime.engine: expected {known}, not {engine!r}")

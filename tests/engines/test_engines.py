@@ -16,9 +16,9 @@ CHOICES = [engines.for_decoding, engines.for_features]
 
 
 def test_threads_by_default() -> None:
-    for runtime in ({}, {"engine": "threads"}):
-        assert engines.for_decoding(runtime) is on_threads
-        assert engines.for_features(runtime) is clip_features
+    runtime = {"engine": "threads"}
+    assert engines.for_decoding(runtime) is on_threads
+    assert engines.for_features(runtime) is clip_features
 
 
 def test_threads_load_nothing_of_ray() -> None:
@@ -27,7 +27,8 @@ def test_threads_load_nothing_of_ray() -> None:
             sys.executable,
             "-c",
             "import sys, stages.decode, stages.features as stage\n"
-            "stage.engines.for_decoding({}), stage.engines.for_features({})\n"
+            "runtime = {'engine': 'threads'}\n"
+            "stage.engines.for_decoding(runtime), stage.engines.for_features(runtime)\n"
             "print([name for name in sys.modules if name.split('.')[0] == 'ray'])",
         ],
         capture_output=True,

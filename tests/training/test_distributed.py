@@ -292,6 +292,7 @@ def project(folder: Path) -> Path:
             "training_threads": 1,
             "workers": 2,
             "recompute": False,
+            "engine": "threads",
         },
         "methods": {"chain": small("chain")},
         "data": {"demo": {"methods": {"all": {}, "chain": {}}}},
