@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from chain import params
-from chain.codes import load_codes
+from chain.core import params
 from chain.datasets.manifest import select
-from chain.features.store import FeatureStore
 from chain.methods.base import encoded_frames
 from chain.methods.saved import load_method
+from chain.retrieval.codes import load_codes
 from chain.retrieval.hamming import nearest
+from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, PARAMS
 
 ROUNDS, BITS, TOP = 7, 64, 100

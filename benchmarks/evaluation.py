@@ -28,7 +28,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from chain.codes import Codes, take, unpack, words
+from chain.retrieval.codes import Codes, take, unpack, words
 from chain.retrieval.evaluate import evaluate
 from chain.retrieval.hamming import compare, nearest
 from chain.retrieval.metrics import average_precision_ssvh, precision_recall_by_radius

@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.common import Measured, Work, alternate, write_clip
-from chain import params
-from chain.features.augment import Augmentation, AugmentConfig
-from chain.features.backbone import Backbone, BackboneConfig
+from chain.backbones.networks import Backbone, BackboneConfig
+from chain.core import params
+from chain.features.augmentation import Augmentation, AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, clip_features, view_augmentations
 from chain.video.decode import read_clip
 

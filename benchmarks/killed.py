@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from chain import params
+from chain.core import params
 from chain.datasets.manifest import file_sha256
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from benchmarks.killed import Stage, make_project
-from chain import params
+from chain.core import params
 
 ENGINES = ("threads", "ray")
 CATEGORIES, FEW = 24, 18

@@ -19,7 +19,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from chain.params import parse
+from chain.core.params import parse
 from chain.search.index import KINDS, SearchConfig, build, search
 
 BITS, TO_A_CLUSTER = 64, 1000

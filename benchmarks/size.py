@@ -29,19 +29,19 @@ import torch
 from scipy.io import savemat
 from scipy.sparse import random_array
 
-from chain import params
-from chain.codes import Codes
+from chain.core import params
+from chain.core.files import replacing, write_csv
+from chain.core.runtime import RuntimeConfig, return_freed_memory, set_up
+from chain.datasets.feature_files import ReadyConfig, SplitFiles, index_ready
 from chain.datasets.manifest import write_manifest
-from chain.datasets.ready import ReadyConfig, SplitFiles, index_ready
-from chain.features.store import FeatureStore
-from chain.files import replacing, write_csv
 from chain.methods import method_class, method_config
 from chain.methods.base import Method
 from chain.models.transformer import recompute_blocks
+from chain.retrieval.codes import Codes
 from chain.retrieval.evaluate import evaluate
-from chain.runtime import RuntimeConfig, return_freed_memory, set_up
 from chain.training.encode import encode_store
 from chain.training.loop import train
+from chain.views.store import FeatureStore
 
 Work = Callable[[], object]
 

@@ -28,12 +28,12 @@ from torch.optim.optimizer import (
 
 from benchmarks.common import Measured, Way, Work, alternate
 from benchmarks.plain_conmh import PlainConMH
-from chain import params
-from chain.features.store import FeatureStore
-from chain.files import write_csv
+from chain.core import params
+from chain.core.files import write_csv
+from chain.core.runtime import RuntimeConfig, set_up
 from chain.methods import method_class, method_config
-from chain.runtime import RuntimeConfig, set_up
 from chain.training.loop import build, train
+from chain.views.store import FeatureStore
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 DENSE, FRAMES, WIDTH, BITS, VIEWS = 32, 25, 4096, 64, 2

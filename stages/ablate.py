@@ -4,15 +4,15 @@ from itertools import product
 
 import pandas as pd
 
-from chain.ablations import TABLES, Variants, run_variant
+from chain.analysis.ablation import TABLES, Variants, run_variant
+from chain.core.files import replacing, write_csv
+from chain.core.params import parse
+from chain.core.processes import side_by_side
+from chain.core.runtime import RuntimeConfig
+from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import Roles, has_labels, read_index
-from chain.files import replacing, write_csv
 from chain.methods import method_config
-from chain.params import parse
-from chain.processes import side_by_side
 from chain.retrieval.config import EvaluationConfig
-from chain.runtime import RuntimeConfig
-from chain.scratch import scratch_folder
 from chain.training import Run
 from stages.common import ARTIFACTS, parameters, run
 

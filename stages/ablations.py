@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from chain.features.augment import STRENGTHS
-from chain.figures.ablation_tables import ablation_markdown, ablation_scores, sensitivity_points
+from chain.core.files import replacing, write_csv
+from chain.features.augmentation import STRENGTHS
 from chain.figures.sensitivity import sensitivity
 from chain.figures.style import save
-from chain.files import replacing, write_csv
 from chain.methods.saved import read_description
-from chain.results import read_ablation, read_cell
+from chain.results.ablation_tables import ablation_markdown, ablation_scores, sensitivity_points
+from chain.results.grid import read_ablation, read_cell
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS, PLOTS = Path("metrics"), Path("plots/ablations")

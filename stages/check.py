@@ -1,8 +1,8 @@
 """Check every parameter before hours of work depend on it."""
 
-from chain import params
-from chain.experiment import check_experiment
-from chain.files import write_json
+from chain.core import params
+from chain.core.files import write_json
+from chain.pipeline.schema import check_experiment
 from stages.common import ARTIFACTS, PARAMS, run
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from chain.claims.aims import AIMS
 from chain.claims.decide import RULE, artifact_reader, claims_markdown, decide
 from chain.claims.paper import CLAIMS
-from chain.files import replacing, write_csv
+from chain.core.files import replacing, write_csv
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS = Path("metrics")

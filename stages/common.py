@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chain import params
-from chain.errors import InputError
+from chain.core import params
+from chain.core.errors import InputError
 
 PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from chain.analysis.cost import cost
+from chain.core.files import replacing, write_csv
 from chain.figures.style import dataset_label, method_style
-from chain.files import replacing, write_csv
 from chain.methods.saved import read_description
-from chain.training.cost import cost
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS = Path("metrics")

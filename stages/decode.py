@@ -3,10 +3,10 @@
 import shutil
 
 from chain import engines
+from chain.core.files import replacing
+from chain.core.params import parse
+from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import read_manifest
-from chain.files import replacing
-from chain.params import parse
-from chain.scratch import scratch_folder
 from chain.video.pack import DecodeConfig, pack_frames
 from stages.common import ARTIFACTS, data_root, parameters, run
 

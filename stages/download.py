@@ -1,9 +1,9 @@
 """Fetch the files of a data set from their public addresses, if asked to."""
 
-from chain.datasets.download import DownloadConfig, obtain
-from chain.errors import InputError
-from chain.files import write_json
-from chain.params import parse
+from chain.core.errors import InputError
+from chain.core.files import write_json
+from chain.core.params import parse
+from chain.downloads.fetch import DownloadConfig, obtain
 from stages.common import ARTIFACTS, data_root, parameters, run
 
 

@@ -1,12 +1,12 @@
 """Hash codes of every clip."""
 
-from chain.codes import code_statistics, pack, save_codes
-from chain.features.store import FeatureStore
-from chain.files import by_seed, replacing, write_json
+from chain.core.files import by_seed, replacing, write_json
+from chain.core.params import parse
+from chain.core.runtime import RuntimeConfig, set_up
 from chain.methods.saved import load_method
-from chain.params import parse
-from chain.runtime import RuntimeConfig, set_up
+from chain.retrieval.codes import code_statistics, pack, save_codes
 from chain.training.encode import encode_store
+from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, run
 
 

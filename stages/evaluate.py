@@ -1,9 +1,9 @@
 """mAP@K and precision-recall by Hamming ranking, once for each seed."""
 
-from chain.codes import load_codes
+from chain.core.files import by_seed, replacing, write_csv
+from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels, read_index
-from chain.files import by_seed, replacing, write_csv
-from chain.params import parse
+from chain.retrieval.codes import load_codes
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.evaluate import evaluate_roles, stack_seeds
 from stages.common import ARTIFACTS, parameters, run

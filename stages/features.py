@@ -5,18 +5,18 @@ import shutil
 import numpy as np
 
 from chain import engines
+from chain.backbones.networks import load_backbone
+from chain.backbones.weights import backbone_config
+from chain.core.files import replacing, write_json
+from chain.core.params import parse
+from chain.core.runtime import RuntimeConfig, set_up
+from chain.core.scratch import scratch_folder
 from chain.datasets import source_config
+from chain.datasets.feature_files import ReadyConfig
 from chain.datasets.manifest import Roles, read_index, select
-from chain.datasets.ready import ReadyConfig
-from chain.features.augment import AugmentConfig
-from chain.features.backbone import load_backbone
+from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
-from chain.features.ready import convert
-from chain.features.weights import backbone_config
-from chain.files import replacing, write_json
-from chain.params import parse
-from chain.runtime import RuntimeConfig, set_up
-from chain.scratch import scratch_folder
+from chain.features.convert import convert
 from stages.common import ARTIFACTS, data_root, parameters, run
 
 

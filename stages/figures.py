@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from chain.core.files import replacing
 from chain.datasets.demo import ORDER_ONLY
 from chain.datasets.manifest import read_index
 from chain.figures.bits import map_by_bits
@@ -12,9 +13,8 @@ from chain.figures.learning_curves import learning_curves
 from chain.figures.map_curves import map_curves
 from chain.figures.precision_recall import precision_recall
 from chain.figures.style import save
-from chain.files import replacing
-from chain.published import read_published
-from chain.results import over_seeds, read_cell, read_grid, read_history
+from chain.results.grid import over_seeds, read_cell, read_grid, read_history
+from chain.results.published import read_published
 from stages.common import ARTIFACTS, parameters, run
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from chain.core.files import replacing, write_csv
+from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels, read_index
-from chain.files import replacing, write_csv
-from chain.params import parse
-from chain.results import FLOATS
+from chain.results.grid import FLOATS
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.floats import evaluate_floats
 from stages.common import ARTIFACTS, parameters, run

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from chain.files import write_csv, write_json
-from chain.results import map_by_k, over_seeds, read_cell, read_history
+from chain.core.files import write_csv, write_json
+from chain.results.grid import map_by_k, over_seeds, read_cell, read_history
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS, PLOTS = Path("metrics"), Path("plots/headline")

@@ -1,8 +1,8 @@
 """The search index of the database's codes."""
 
-from chain.codes import load_codes
+from chain.core.params import parse
 from chain.datasets.manifest import Roles, read_index
-from chain.params import parse
+from chain.retrieval.codes import load_codes
 from chain.search.index import Index, SearchConfig, build, database_codes, origin, save
 from stages.common import ARTIFACTS, parameters, run
 

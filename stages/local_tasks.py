@@ -4,20 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
+from chain.analysis.order import order_counts
+from chain.core.files import replacing
+from chain.core.params import parse
+from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.demo import ORDER_ONLY
 from chain.datasets.manifest import Roles, has_labels, select
-from chain.features.store import FeatureStore
 from chain.figures.order_confusion import order_confusion
 from chain.figures.retrieval_examples import choose_queries
 from chain.figures.scenes import scene_strips
 from chain.figures.style import save
-from chain.files import replacing
 from chain.methods.chain import Chain
 from chain.methods.saved import load_method
-from chain.models.scenes import cluster_scenes
-from chain.params import parse
-from chain.runtime import RuntimeConfig, set_up
-from chain.training.order import order_counts
+from chain.scenes.clustering import cluster_scenes
+from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, run
 
 

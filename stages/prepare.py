@@ -2,12 +2,12 @@
 
 import shutil
 
+from chain.core.files import replacing, write_json
+from chain.core.params import parse
+from chain.core.scratch import scratch_folder
 from chain.datasets import SOURCES, source_config
 from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
-from chain.files import replacing, write_json
-from chain.params import parse
 from chain.retrieval.config import EvaluationConfig
-from chain.scratch import scratch_folder
 from stages.common import ARTIFACTS, data_root, parameters, run
 
 

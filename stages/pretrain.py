@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chain.backbones.networks import PRETRAIN
+from chain.backbones.pretraining import PretrainConfig, pretrain
+from chain.backbones.weights import backbone_config, load_weights
+from chain.core.files import replacing
+from chain.core.params import parse
+from chain.core.runtime import RuntimeConfig, set_up
+from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import Roles, read_index, select
-from chain.features.backbone import PRETRAIN
-from chain.features.pretrain import PretrainConfig, pretrain
-from chain.features.weights import backbone_config, load_weights
-from chain.files import replacing
-from chain.params import parse
-from chain.runtime import RuntimeConfig, set_up
-from chain.scratch import scratch_folder
 from stages.common import ARTIFACTS, parameters, run
 
 

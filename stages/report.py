@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from chain.claims.decide import RULE
-from chain.files import replacing
+from chain.core.files import replacing
 from chain.report.content import Figure, Report, Section
 from chain.report.convert import installed_versions, tables_from_markdown
 from chain.report.page import render
 from chain.report.readme import replace_block
 from chain.report.sections import figure_sections, readme_table, result_section
-from chain.results import over_seeds, read_all_floats, read_grid
+from chain.results.grid import over_seeds, read_all_floats, read_grid
 from stages.common import ARTIFACTS, PARAMS, parameters, run
 
 METRICS, PLOTS, README = Path("metrics"), Path("plots"), Path("README.md")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from chain.codes import load_codes
+from chain.core.files import replacing
+from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels, read_index, select
 from chain.figures.gallery import gallery
 from chain.figures.retrieval_examples import choose_queries, embed_categories, gallery_rows
 from chain.figures.style import save
 from chain.figures.tsne import tsne_panels
-from chain.files import replacing
-from chain.params import parse
+from chain.retrieval.codes import load_codes
 from stages.common import ARTIFACTS, parameters, run
 
 COMPARED = ("chain", "conmh")  # as in the paper's figures 5 and 6

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from chain.backbones.networks import load_backbone
+from chain.backbones.weights import backbone_config
+from chain.core.errors import InputError
+from chain.core.params import parse
+from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_index
-from chain.errors import InputError
-from chain.features.backbone import load_backbone
 from chain.features.bank import FeatureExtractor
-from chain.features.weights import backbone_config
 from chain.figures.style import save
 from chain.methods.saved import load_method
-from chain.params import parse
-from chain.runtime import RuntimeConfig, set_up
 from chain.search.index import origin
 from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
 from chain.search.sheet import contact_sheet, results

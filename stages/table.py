@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from chain.codes import load_codes
 from chain.datasets.manifest import read_manifest
+from chain.retrieval.codes import load_codes
 from chain.search.table import create
 from stages.common import ARTIFACTS, parameters, run
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from chain.core.files import replacing, write_csv, write_json
 from chain.figures.style import dataset_label
-from chain.figures.tables import float_table, markdown_table, wide_curve, wide_table
-from chain.files import replacing, write_csv, write_json
-from chain.results import map_by_k, over_seeds, read_all_floats, read_grid, read_notes
+from chain.results.grid import map_by_k, over_seeds, read_all_floats, read_grid, read_notes
+from chain.results.tables import float_table, markdown_table, wide_curve, wide_table
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS, PLOTS = Path("metrics"), Path("plots/compare")

@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from chain.features.store import FeatureStore
-from chain.files import replacing, write_csv
+from chain.core.files import replacing, write_csv
+from chain.core.params import parse
+from chain.core.processes import side_by_side
+from chain.core.runtime import RuntimeConfig
+from chain.core.scratch import SCRATCH, scratch_folder
 from chain.methods import method_config
 from chain.methods.saved import save_description
-from chain.params import parse
-from chain.processes import side_by_side
-from chain.runtime import RuntimeConfig
-from chain.scratch import SCRATCH, scratch_folder
 from chain.training import Run, distributed, train_run
+from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, run
 
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from chain.ablations import encode_and_evaluate
+from chain.analysis.ablation import encode_and_evaluate
+from chain.backbones.networks import PRETRAIN
+from chain.backbones.weights import backbone_config
+from chain.core.files import by_seed, replacing, write_csv
+from chain.core.params import parse
+from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles, has_labels
-from chain.features.backbone import PRETRAIN
-from chain.features.store import FeatureStore
-from chain.features.weights import backbone_config
-from chain.figures.ablation_tables import TRANSFER, transfer_markdown
-from chain.files import by_seed, replacing, write_csv
 from chain.methods.saved import load_method
-from chain.params import parse
-from chain.results import over_seeds
+from chain.results.ablation_tables import TRANSFER, transfer_markdown
+from chain.results.grid import over_seeds
 from chain.retrieval.config import EvaluationConfig
-from chain.runtime import RuntimeConfig, set_up
+from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS = Path("metrics")

@@ -1,7 +1,7 @@
 """What CHAIN+, which is ours and not the paper's, aims at, as data."""
 
 from chain.claims.paper import Claim, Side
-from chain.results import FLOATS
+from chain.results.grid import FLOATS
 
 AIMS = tuple(
     Claim(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 INTERVAL = (2.5, 97.5)  # percent
 BLOCK = 1 << 20  # drawn queries held at once, which bounds the memory

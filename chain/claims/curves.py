@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chain.claims.bootstrap import relative_gain
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 POINTS = 50
 

@@ -17,9 +17,9 @@ import pandas as pd
 from chain.claims.bootstrap import paired_bootstrap
 from chain.claims.curves import precision_gain
 from chain.claims.paper import BITS, CLAIMS, Claim, K, Side
-from chain.errors import InputError
-from chain.published import benchmark
-from chain.results import FLOATS, read_ablation, read_cell, read_floats
+from chain.core.errors import InputError
+from chain.results.grid import FLOATS, read_ablation, read_cell, read_floats
+from chain.results.published import benchmark
 
 RESAMPLES = 2000
 SEED = 0

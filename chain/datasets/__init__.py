@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.datasets.activitynet import ActivityNetConfig, index_activitynet
 from chain.datasets.demo import DemoConfig, render
 from chain.datasets.fcvid import FCVIDConfig, index_fcvid
+from chain.datasets.feature_files import ReadyConfig, index_ready
 from chain.datasets.folder import FolderConfig, index_folder
 from chain.datasets.hmdb51 import HMDB51Config, index_hmdb51
 from chain.datasets.jhmdb import JHMDBConfig, index_jhmdb
 from chain.datasets.kinetics import KineticsConfig, index_kinetics
-from chain.datasets.ready import ReadyConfig, index_ready
 from chain.datasets.ucf101 import UCF101Config, index_ucf101
-from chain.errors import InputError
-from chain.params import parse
 
 Index = Callable[[Any, Path, int], pd.DataFrame]
 

@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
+from chain.core.errors import InputError
+from chain.core.params import Parameters
 from chain.datasets.manifest import categories_of
 from chain.datasets.official import Listed, find_listed, join_labels, official_manifest
-from chain.errors import InputError
-from chain.params import Parameters
 
 ANNOTATIONS = "activity_net.v1-3.min.json"
 SPLITS = {"training": "train", "validation": "database", "testing": ""}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from chain.core.errors import InputError
 from chain.datasets.manifest import COLUMNS, file_sha256
-from chain.errors import InputError
 
 # fmt: off
 EXTENSIONS = (

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from chain.errors import InputError
-from chain.files import replacing
-from chain.params import Parameters
+from chain.core.errors import InputError
+from chain.core.files import replacing
+from chain.core.params import Parameters
 
 logger = logging.getLogger(__name__)
 

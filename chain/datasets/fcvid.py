@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from chain.core.errors import InputError
+from chain.core.params import Parameters
 from chain.datasets.official import (
     Listed,
     add,
@@ -21,8 +23,6 @@ from chain.datasets.official import (
     read_lines,
     without_suffix,
 )
-from chain.errors import InputError
-from chain.params import Parameters
 
 CATEGORIES = 239
 SPLITS = {"1": "train", "train": "train", "2": "test", "test": "test"}

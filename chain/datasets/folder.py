@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from chain.core.errors import InputError
+from chain.core.params import Parameters
 from chain.datasets.clips import EXTENSIONS, find_clips, first_few, make_manifest
 from chain.datasets.manifest import SEPARATOR
-from chain.errors import InputError
-from chain.params import Parameters
 
 log = logging.getLogger(__name__)
 

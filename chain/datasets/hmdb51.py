@@ -9,8 +9,8 @@ from typing import Literal
 
 import pandas as pd
 
+from chain.core.params import Parameters
 from chain.datasets.official import find_listed, official_manifest, read_category_lists
-from chain.params import Parameters
 
 LISTS = "testTrainMulti_7030_splits"
 CATEGORIES = 51

@@ -12,6 +12,8 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field
 
+from chain.core.errors import InputError
+from chain.core.params import Parameters
 from chain.datasets.official import (
     Listed,
     add,
@@ -20,8 +22,6 @@ from chain.datasets.official import (
     official_manifest,
     read_lines,
 )
-from chain.errors import InputError
-from chain.params import Parameters
 
 NEEDED = ("label", "youtube_id", "time_start", "time_end", "split")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.errors import InputError
-from chain.files import write_csv
-from chain.params import Parameters
+from chain.core.errors import InputError
+from chain.core.files import write_csv
+from chain.core.params import Parameters
 
 COLUMNS = ["id", "path", "bytes", "sha256", "labels", "split"]
 SEPARATOR = ";"

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from chain.core.errors import InputError
 from chain.datasets.clips import EXTENSIONS, find_clips, first_few, make_manifest
 from chain.datasets.manifest import SEPARATOR
-from chain.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,8 @@ from typing import Literal
 
 import pandas as pd
 
+from chain.core.errors import InputError
+from chain.core.params import Parameters
 from chain.datasets.official import (
     Listed,
     add,
@@ -18,8 +20,6 @@ from chain.datasets.official import (
     read_lines,
     without_suffix,
 )
-from chain.errors import InputError
-from chain.params import Parameters
 
 LISTS = "ucfTrainTestlist"
 PUBLISHED = {

@@ -5,7 +5,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 if TYPE_CHECKING:
     from chain.features.bank import Compute

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.video.pack import Note, keep, read
 
 if TYPE_CHECKING:
-    from chain.features.augment import AugmentConfig
+    from chain.features.augmentation import AugmentConfig
     from chain.features.bank import BankConfig, FeatureExtractor
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,10 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from chain.features.augment import (
+from chain.backbones.networks import Backbone
+from chain.core.files import replacing
+from chain.core.params import Parameters
+from chain.features.augmentation import (
     STRENGTHS,
     Augmentation,
     AugmentConfig,
@@ -28,10 +31,7 @@ from chain.features.augment import (
     resize,
     to_images,
 )
-from chain.features.backbone import Backbone
 from chain.features.prefetch import prefetch
-from chain.files import replacing
-from chain.params import Parameters
 
 CLIPS_BETWEEN_CHECKPOINTS = 100
 AHEAD = 2  # batches prepared while the CNN is at work

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.panels import checked, draw_methods, method_legend, panel_grid
 from chain.figures.style import dataset_label, house_style, method_style
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from chain.core.errors import InputError
 from chain.datasets.manifest import categories_of
-from chain.errors import InputError
 from chain.figures.panels import PANEL_WIDTH, checked
 from chain.figures.style import house_style, method_style, shorten
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import house_style, method_style, shorten
 
 QUERY, RIGHT, WRONG = "#000000", "#118833", "#cc2222"

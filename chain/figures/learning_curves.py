@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.panels import checked, legend_above, panel_grid
 from chain.figures.style import house_style, method_style, ordered
 

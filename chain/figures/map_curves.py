@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from chain.figures.panels import checked, curve_grid, legend_above, method_line
 from chain.figures.style import house_style, method_style, ordered
-from chain.published import benchmark
+from chain.results.published import benchmark
 
 
 @house_style()

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import house_style, shorten
 
 COLUMNS = 3

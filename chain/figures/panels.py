@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import WIDTH, dataset_label, legend_columns, method_style, ordered
 
 PANEL_WIDTH = 3.0  # inches, where there is room

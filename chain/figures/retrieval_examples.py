@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.codes import Codes, unpack
 from chain.datasets.manifest import label_matrix
 from chain.figures.gallery import QueryRow, Retrieved
 from chain.figures.tsne import first_categories, tsne_embedding
+from chain.retrieval.codes import Codes, unpack
 from chain.retrieval.hamming import nearest
 
 TOP = 5

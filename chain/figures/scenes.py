@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import WIDTH, house_style
 from chain.figures.tsne import COLOURS
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.panels import checked, legend_above, method_line, panel_grid
 from chain.figures.style import house_style
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from chain.files import replacing
-from chain.published import benchmark
+from chain.core.files import replacing
+from chain.results.published import benchmark
 
 WIDTH = 9.0  # inches; shown about 900 pixels wide, a point is then 1.4 pixels
 DPI = 150

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.panels import PANEL_WIDTH
 from chain.figures.style import WIDTH, house_style, legend_columns, method_style, shorten
 

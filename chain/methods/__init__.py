@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chain.errors import InputError
+from chain.core.errors import InputError
+from chain.core.params import merge, parse
 from chain.methods.base import Method, MethodConfig
 from chain.methods.bth import BTH
 from chain.methods.chain import Chain
@@ -13,7 +14,6 @@ from chain.methods.lsh import LSH
 from chain.methods.mcmsh import MCMSH
 from chain.methods.pca_itq import PCAITQ
 from chain.methods.wsch import WSCH
-from chain.params import merge, parse
 
 METHODS: dict[str, type[Method]] = {
     "lsh": LSH,

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from chain.errors import InputError
-from chain.features.sampling import uniform_frames
-from chain.features.store import FeatureStore
-from chain.params import Parameters
+from chain.core.errors import InputError
+from chain.core.params import Parameters
+from chain.views.sampling import uniform_frames
+from chain.views.store import FeatureStore
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.features.store import FeatureStore
+from chain.core.params import Parameters
 from chain.methods.base import Count, Method, MethodConfig, TrainingConfig, encoded_frames
 from chain.methods.clusters import check_clusters, kmeans, of_training_clips
 from chain.models.hash_layer import sign
 from chain.models.positions import sinusoid
-from chain.params import Parameters
+from chain.views.store import FeatureStore
 
 MASKED = 0.15  # share of a clip's frames to be reconstructed (BERT, arXiv 1810.04805)
 ZEROED, REPLACED = 0.8, 0.1  # shares of those; the rest are shown as they are

@@ -27,18 +27,18 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.features.augment import Spatial
-from chain.features.sampling import Sampling, sample_frames
-from chain.features.stand_in import StandInConfig, disturb
-from chain.features.store import FeatureStore, gather
+from chain.core.params import Parameters
+from chain.features.augmentation import Spatial
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
 from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
-from chain.models.scenes import NO_SCENE, SceneConfig, cluster_scenes
-from chain.params import Parameters
+from chain.scenes.clustering import NO_SCENE, SceneConfig, cluster_scenes
+from chain.views.sampling import Sampling, sample_frames
+from chain.views.stand_in import StandInConfig, disturb
+from chain.views.store import FeatureStore, gather
 
 Weight = Annotated[float, Field(ge=0)]
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore, gather
+from chain.core.errors import InputError
 from chain.losses.neighbourhood import neighbourhood
 from chain.methods.chain import Chain, ChainConfig, TaskWeights, Weight
+from chain.views.store import FeatureStore, gather
 
 CHUNK = 256  # clips pooled at once
 

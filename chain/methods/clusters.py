@@ -6,9 +6,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
 from chain.methods.base import Method, encoded_frames
+from chain.views.store import FeatureStore
 
 CHUNK = 256  # clips read at once
 

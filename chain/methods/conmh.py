@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.features.store import FeatureStore, gather
 from chain.losses.debiased import debiased_contrastive
 from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
+from chain.views.store import FeatureStore, gather
 
 
 class ConMHConfig(MethodConfig):

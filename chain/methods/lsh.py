@@ -6,8 +6,8 @@ The floor of every comparison: nothing is learned but the mean of the training s
 import torch
 from torch import Tensor
 
-from chain.features.store import FeatureStore
 from chain.methods.base import Method, MethodConfig, encoded_frames
+from chain.views.store import FeatureStore
 
 
 class LSHConfig(MethodConfig):

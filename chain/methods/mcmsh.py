@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore, gather
+from chain.core.errors import InputError
+from chain.core.params import Parameters
 from chain.methods.base import Count, Method, MethodConfig, TrainingConfig, encoded_frames
 from chain.methods.clusters import check_clusters, kmeans, of_training_clips
 from chain.models.hash_layer import sign
 from chain.models.mc_mlp import MixerBlock
-from chain.params import Parameters
+from chain.views.store import FeatureStore, gather
 
 Weight = Annotated[float, Field(ge=0)]
 

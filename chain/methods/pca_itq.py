@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
 from chain.methods.base import Count, Method, MethodConfig, encoded_frames
 from chain.models.hash_layer import sign
+from chain.views.store import FeatureStore
 
 CHUNK = 256  # clips read at once
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from chain.files import write_json
+from chain.core.files import write_json
+from chain.core.params import Parameters
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig
-from chain.params import Parameters
 
 DESCRIPTION = "model.json"
 

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
 from chain.methods.clusters import check_clusters, kmeans, of_training_clips
 from chain.methods.conmh import ConMH, ConMHConfig
 from chain.models.ssd import SSDAttention
 from chain.models.transformer import xavier_linears
+from chain.views.store import FeatureStore
 
 
 class WSCHConfig(ConMHConfig):

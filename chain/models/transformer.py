@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from chain.params import Parameters
+from chain.core.params import Parameters
 
 
 class TransformerConfig(Parameters):

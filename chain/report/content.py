@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 
 @dataclass(frozen=True)

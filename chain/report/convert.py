@@ -9,8 +9,8 @@ from pandas.api.types import is_float_dtype, is_numeric_dtype
 
 from chain.figures.panels import checked
 from chain.figures.style import method_style, ordered
-from chain.figures.tables import ABSENT
 from chain.report.content import Cell, Series, Table
+from chain.results.tables import ABSENT
 
 
 def tables_from_markdown(text: str) -> tuple[Table, ...]:

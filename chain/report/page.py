@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import DPI
 from chain.report.content import Cell, Curves, Figure, Report, Section, Series, Table
 

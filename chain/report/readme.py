@@ -1,6 +1,6 @@
 """Generated text inside a hand-written Markdown file, between two comments."""
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 
 def replace_block(text: str, name: str, new: str) -> str:

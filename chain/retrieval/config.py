@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chain.params import Parameters
+from chain.core.params import Parameters
 
 
 class EvaluationConfig(Parameters):

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.codes import Codes, take
+from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
-from chain.errors import InputError
+from chain.retrieval.codes import Codes, take
 from chain.retrieval.hamming import compare
 from chain.retrieval.metrics import (
     average_precision_ssvh,

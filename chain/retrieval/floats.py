@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
-from chain.errors import InputError
 from chain.retrieval.evaluate import checked_relevance
 from chain.retrieval.metrics import average_precision
 from chain.retrieval.relevance import self_matches

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from chain.codes import words
-from chain.errors import InputError
+from chain.core.errors import InputError
+from chain.retrieval.codes import words
 from chain.retrieval.relevance import Relevance
 
 BLOCK = 2**17  # distances at once: they stay in a core's cache

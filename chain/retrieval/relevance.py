@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.codes import words
-from chain.errors import InputError
+from chain.core.errors import InputError
+from chain.retrieval.codes import words
 
 
 class Relevance:

@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from chain.codes import Codes, take
+from chain.core.errors import InputError
+from chain.core.files import replacing, write_json
+from chain.core.params import Parameters
 from chain.datasets.manifest import file_sha256, select
-from chain.errors import InputError
-from chain.files import replacing, write_json
-from chain.params import Parameters
+from chain.retrieval.codes import Codes, take
 
 Count = Annotated[int, Field(ge=1)]
 REPRO = "run `dvc repro`"

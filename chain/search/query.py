@@ -9,14 +9,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from chain.codes import pack
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
 from chain.methods.base import Method
+from chain.retrieval.codes import pack
 from chain.search.index import REPRO, Index, Origin, load, search
 from chain.training.encode import encode_store
 from chain.video.decode import VideoError, read_clip
 from chain.video.pack import DecodeConfig
+from chain.views.store import FeatureStore
 
 
 def open_index(folder: Path, wanted: Origin) -> Index:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.codes import Codes
-from chain.errors import InputError
+from chain.core.errors import InputError
+from chain.retrieval.codes import Codes
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -26,7 +26,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.methods.base import Method
 
 

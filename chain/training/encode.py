@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chain.features.store import FeatureStore
 from chain.methods.base import Method, encoded_frames
+from chain.views.store import FeatureStore
 
 
 @torch.inference_mode()

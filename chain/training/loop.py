@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
-from chain.files import replacing
+from chain.core.errors import InputError
+from chain.core.files import replacing
+from chain.core.runtime import RuntimeConfig, return_freed_memory, set_up
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig, TrainingConfig
 from chain.models.transformer import recompute_blocks
-from chain.runtime import RuntimeConfig, return_freed_memory, set_up
 from chain.training import distributed
+from chain.views.store import FeatureStore
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.video.seek import Entry, Plan, Run, plan_runs
 
 SCALING = (

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from chain.errors import InputError
-from chain.files import replacing, write_csv
-from chain.params import Parameters
+from chain.core.errors import InputError
+from chain.core.files import replacing, write_csv
+from chain.core.params import Parameters
 from chain.video.decode import Clip, VideoError, read_clip
 
 log = logging.getLogger(__name__)

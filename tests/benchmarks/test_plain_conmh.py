@@ -4,8 +4,8 @@ import torch
 
 from benchmarks.plain_conmh import PlainConMH
 from benchmarks.training import PARAMS
+from chain.core.params import load, merge, parse
 from chain.methods.conmh import ConMH, ConMHConfig
-from chain.params import load, merge, parse
 
 
 def test_same_loss_and_gradients_from_the_same_weights() -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from chain.claims import bootstrap
 from chain.claims.bootstrap import Gain, paired_bootstrap, relative_gain
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 
 def matrices(ours=(3, 40), theirs=(2, 40), seed=0):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chain.claims.curves import POINTS, precision_gain
-from chain.errors import InputError
+from chain.core.errors import InputError
 
 
 def curves(*levels, recall=(0.0, 0.5, 1.0), end=0.1):

@@ -22,9 +22,9 @@ from chain.claims.decide import (
     verdict,
 )
 from chain.claims.paper import CHAIN, CLAIMS, CONMH, Claim, Side
-from chain.errors import InputError
-from chain.files import write_csv
-from chain.results import FLOATS
+from chain.core.errors import InputError
+from chain.core.files import write_csv
+from chain.results.grid import FLOATS
 
 PAIRS = ("contrastive_order", "contrastive_scene", "order_scene")
 SIDES = [

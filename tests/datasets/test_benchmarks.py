@@ -18,9 +18,9 @@ from miniatures import (
     make_ucf101,
 )
 
+from chain.core.errors import InputError
 from chain.datasets import SOURCES, hmdb51, source_config, ucf101
 from chain.datasets.activitynet import draw_queries
-from chain.errors import InputError
 
 SOURCE: dict[str, dict[str, object]] = {
     "ucf101": {"kind": "ucf101", "root": "unused", "fold": 1},

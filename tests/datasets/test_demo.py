@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.datasets import demo
-from chain.errors import InputError
-from chain.params import parse
 
 CONFIG = demo.DemoConfig(clips_per_category=6, size=48)
 TWINS = [category for category in demo.CATEGORIES if category.flipped]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.datasets.folder import FolderConfig, index_folder
 from chain.datasets.manifest import COLUMNS
-from chain.errors import InputError
-from chain.params import parse
 
 LISTED = ["golf/a.avi", "golf/b.mp4", "wave/c.webm"]
 

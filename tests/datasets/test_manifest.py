@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.datasets.manifest import (
     COLUMNS,
     Roles,
@@ -17,8 +19,6 @@ from chain.datasets.manifest import (
     select,
     write_manifest,
 )
-from chain.errors import InputError
-from chain.params import parse
 
 ROLES = Roles(train="train", database="database", query="query")
 

@@ -14,8 +14,8 @@ import torchvision
 import yaml
 from miniatures import MAKE, make_folder
 
-from chain import params
-from chain.codes import load_codes
+from chain.core import params
+from chain.retrieval.codes import load_codes
 from stages.check import check
 from stages.decode import decode
 from stages.encode import encode

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from chain.core.errors import InputError
 from chain.datasets.manifest import COLUMNS
 from chain.datasets.official import (
     Listed,
@@ -15,7 +16,6 @@ from chain.datasets.official import (
     read_lines,
     without_suffix,
 )
-from chain.errors import InputError
 
 LISTED = {
     "golf/a": Listed("golf", "train"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chain import engines
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.features.bank import clip_features
 from chain.video.pack import on_threads
 

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from chain.backbones.networks import Backbone, BackboneConfig
+from chain.core.errors import InputError
 from chain.datasets.manifest import COLUMNS
 from chain.engines import for_decoding, for_features, ray_data
-from chain.errors import InputError
 from chain.features import bank
-from chain.features.augment import AugmentConfig
-from chain.features.backbone import Backbone, BackboneConfig
+from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.video import pack
 from chain.video.pack import DecodeConfig, pack_frames

@@ -7,9 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from chain.errors import InputError
+from chain.backbones.networks import Backbone, BackboneConfig
+from chain.core.errors import InputError
 from chain.features import bank
-from chain.features.augment import (
+from chain.features.augmentation import (
     Augmentation,
     AugmentConfig,
     Spatial,
@@ -18,7 +19,6 @@ from chain.features.augment import (
     resize,
     to_images,
 )
-from chain.features.backbone import Backbone, BackboneConfig
 from chain.features.bank import (
     AHEAD,
     BankConfig,

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color, to_rgb
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.gallery import QueryRow, Retrieved, gallery
 from chain.figures.style import save
 

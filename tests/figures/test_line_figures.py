@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.bits import map_by_bits
 from chain.figures.learning_curves import learning_curves
 from chain.figures.map_curves import map_curves

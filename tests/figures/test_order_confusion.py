@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.order_confusion import order_confusion
 from chain.figures.style import save
 

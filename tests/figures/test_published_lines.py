@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.map_curves import map_curves
 from chain.figures.style import METHOD_STYLES, save
-from chain.published import read_published
+from chain.results.published import read_published
 
 KS = [5, 20, 100]
 

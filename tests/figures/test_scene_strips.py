@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.scenes import NO_SCENE_COLOUR, scene_strips
 from chain.figures.style import WIDTH, save
 from chain.figures.tsne import COLOURS

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.sensitivity import sensitivity
 from chain.figures.style import METHOD_STYLES, save
 

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from threadpoolctl import threadpool_limits
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import save
 from chain.figures.tsne import first_categories, tsne_embedding, tsne_panels
 

@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.sampling import uniform_frames
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import merge, parse
 from chain.methods.base import Method
 from chain.methods.bth import (
     BTH,
@@ -23,10 +22,11 @@ from chain.methods.bth import (
     mask_frames,
 )
 from chain.methods.clusters import kmeans
-from chain.params import merge, parse
 from chain.training import loop
 from chain.training.encode import encode_store
 from chain.training.loop import train
+from chain.views.sampling import uniform_frames
+from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
 FRAMES, WIDTH, BITS = 6, 12, 8

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import merge, parse
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
 from chain.methods.chain import Chain, ChainConfig
 from chain.models.hash_layer import sign
-from chain.params import merge, parse
+from chain.views.store import FeatureStore
 
 FRAMES, WIDTH, BITS = 5, 12, 16
 PARAMETERS = {

@@ -8,16 +8,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import merge, parse
 from chain.methods import chain_plus, method_class, method_config
 from chain.methods.chain import Chain, ChainConfig
 from chain.methods.chain_plus import ChainPlus, ChainPlusConfig, pooled_features
 from chain.models.hash_layer import sign
-from chain.models.scenes import NO_SCENE, cluster_scenes
-from chain.params import merge, parse
+from chain.scenes.clustering import NO_SCENE, cluster_scenes
 from chain.training import loop
 from chain.training.loop import train
+from chain.views.store import FeatureStore
 
 FRAMES, WIDTH, BITS, DENSE, VIEWS = 5, 12, 16, 11, 3
 CLEAN = VIEWS  # the number of the clean view

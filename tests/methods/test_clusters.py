@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
 from chain.methods import clusters
 from chain.methods.base import Method, MethodConfig
 from chain.methods.clusters import check_clusters, kmeans, of_training_clips
+from chain.views.store import FeatureStore
 
 
 class Probe(Method):

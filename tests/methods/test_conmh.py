@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import merge, parse
 from chain.methods.conmh import ConMH, ConMHConfig
-from chain.params import merge, parse
+from chain.views.store import FeatureStore
 
 WIDTH, BITS = 12, 16
 PARAMETERS = {

@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 import torch
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.methods import METHODS, method_class
 from chain.methods.base import MethodConfig
 from chain.methods.lsh import LSH, LSHConfig
-from chain.params import parse
+from chain.views.store import FeatureStore
 
 
 @pytest.fixture(scope="module")

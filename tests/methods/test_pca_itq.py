@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.methods import pca_itq
 from chain.methods.pca_itq import PCAITQ, PCAITQConfig, itq, principal_components
-from chain.params import parse
+from chain.views.store import FeatureStore
 
 CLIPS, WIDTH, BITS = 70, 12, 8
 SEEN = [1, 4, 6, 9]  # midpoints of four equal segments of eleven frames

@@ -7,8 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from chain import params
-from chain.files import by_seed
+from chain.core import params
+from chain.core.files import by_seed
 from chain.methods import METHODS, method_class, method_config
 from chain.methods.saved import DESCRIPTION, load_method, read_description, save_description
 

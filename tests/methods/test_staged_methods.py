@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from chain.features.store import FeatureStore
+from chain.core.params import parse
 from chain.methods.base import Method, MethodConfig
 from chain.methods.mcmsh import MCMSH
 from chain.methods.wsch import WSCH
-from chain.params import parse
 from chain.training import loop
 from chain.training.encode import encode_store
 from chain.training.loop import build, train
+from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
 STEPS = 2  # an epoch

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
+from chain.core.params import merge, parse
 from chain.losses.debiased import debiased_contrastive
 from chain.methods.wsch import WSCH, WSCHConfig
-from chain.params import merge, parse
+from chain.views.store import FeatureStore
 
 WIDTH, BITS = 12, 16
 PARAMETERS = {

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chain.errors import InputError
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.models.positions import sinusoid
 from chain.models.transformer import (
     Attention,
@@ -14,7 +15,6 @@ from chain.models.transformer import (
     recompute_blocks,
     xavier_linears,
 )
-from chain.params import parse
 
 
 def slow_attention(attention: Attention, tokens: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.figures.style import DPI
 from chain.report.content import Cell, Curves, Figure, Report, Section, Series, Table
 from chain.report.page import render

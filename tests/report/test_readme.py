@@ -1,6 +1,6 @@
 import pytest
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.report.readme import replace_block
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"

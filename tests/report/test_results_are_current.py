@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from chain import params
+from chain.core import params
 from chain.figures.style import dataset_label
 from chain.report.convert import tables_from_markdown
 from chain.report.sections import readme_table

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from chain.figures.style import METHOD_STYLES
-from chain.figures.tables import markdown_table
 from chain.report.content import Cell, Figure
 from chain.report.convert import tables_from_markdown
 from chain.report.sections import FIGURES, figure_sections, readme_table, result_section
+from chain.results.tables import markdown_table
 
 COLUMNS = ["dataset", "method", "bits", "k", "map_strict", "sd_strict"]
 SCORES = pd.DataFrame(

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chain.codes import Codes, pack, unpack
+from chain.core.errors import InputError
 from chain.datasets.manifest import Roles
-from chain.errors import InputError
+from chain.retrieval.codes import Codes, pack, unpack
 from chain.retrieval.evaluate import evaluate, evaluate_roles, stack_seeds
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chain.codes import Codes, pack, unpack
+from chain.core.errors import InputError
 from chain.datasets.manifest import Roles
-from chain.errors import InputError
 from chain.retrieval import floats
+from chain.retrieval.codes import Codes, pack, unpack
 from chain.retrieval.evaluate import evaluate
 from chain.retrieval.floats import evaluate_floats, float_ap_strict
 

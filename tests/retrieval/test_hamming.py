@@ -3,8 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from chain.codes import pack, unpack
-from chain.errors import InputError
+from chain.core.errors import InputError
+from chain.retrieval.codes import pack, unpack
 from chain.retrieval.hamming import compare, nearest
 from chain.retrieval.relevance import Relevance
 

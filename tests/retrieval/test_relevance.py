@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chain.errors import InputError
+from chain.core.errors import InputError
 from chain.retrieval.relevance import Relevance, self_matches
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chain.codes import Codes
-from chain.errors import InputError
-from chain.params import parse
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.retrieval import hamming
+from chain.retrieval.codes import Codes
 from chain.search.index import (
     Index,
     Origin,

@@ -11,19 +11,18 @@ import torch
 import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from chain import params
-from chain.codes import Codes, load_codes, pack, save_codes
+from chain.backbones.networks import Backbone, BackboneConfig, load_backbone
+from chain.core import params
+from chain.core.errors import InputError
 from chain.datasets.folder import FolderConfig, index_folder
 from chain.datasets.manifest import file_sha256, write_manifest
-from chain.errors import InputError
-from chain.features.augment import AugmentConfig
-from chain.features.backbone import Backbone, BackboneConfig, load_backbone
+from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
-from chain.features.store import FeatureStore
 from chain.figures.style import save as save_figure
 from chain.methods import method_config
 from chain.methods.lsh import LSH
 from chain.methods.saved import save_description
+from chain.retrieval.codes import Codes, load_codes, pack, save_codes
 from chain.retrieval.hamming import nearest
 from chain.search.index import Index, Origin, SearchConfig, build, load, save
 from chain.search.query import as_text, find
@@ -31,6 +30,7 @@ from chain.search.sheet import Result, contact_sheet, results
 from chain.training import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
+from chain.views.store import FeatureStore
 from stages import index as index_stage
 from stages import search as search_stage
 from stages import table as table_stage

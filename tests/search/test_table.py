@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chain.codes import Codes, take
-from chain.errors import InputError
-from chain.params import parse
+from chain.core.errors import InputError
+from chain.core.params import parse
+from chain.retrieval.codes import Codes, take
 from chain.search import table as tables
 from chain.search.index import SearchConfig, build, search
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from chain import params
+from chain.core import params
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

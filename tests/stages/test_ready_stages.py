@@ -11,10 +11,10 @@ import torch
 import yaml
 from scipy.io import savemat
 
-from chain import params
-from chain.errors import InputError
-from chain.features.store import FeatureStore
-from chain.scratch import SCRATCH
+from chain.core import params
+from chain.core.errors import InputError
+from chain.core.scratch import SCRATCH
+from chain.views.store import FeatureStore
 from stages import decode, encode, evaluate, features, prepare, pretrain, train
 
 ROOT = Path(__file__).parents[2]

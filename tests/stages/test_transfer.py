@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 
-from chain import params
-from chain.features.store import FeatureStore
-from chain.files import write_json
+from chain.core import params
+from chain.core.files import write_json
 from chain.methods import method_class, method_config
 from chain.methods.saved import load_method, save_description
 from chain.training import encode_store
 from chain.training.loop import build
+from chain.views.store import FeatureStore
 from stages import transfer
 
 ROOT = Path(__file__).parents[2]

@@ -18,15 +18,15 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chain import params
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core import params
+from chain.core.errors import InputError
+from chain.core.processes import side_by_side
 from chain.methods import METHODS, method_config
 from chain.methods.base import Method
 from chain.methods.chain import Chain
-from chain.processes import side_by_side
 from chain.training import distributed, loop, train
 from chain.training.loop import build
+from chain.views.store import FeatureStore
 from stages.train import train_cell
 
 ROOT = Path(__file__).parents[2]

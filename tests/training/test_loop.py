@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chain.errors import InputError
-from chain.features.store import FeatureStore
+from chain.core.errors import InputError
 from chain.methods.base import Method, MethodConfig, TrainingConfig
 from chain.methods.conmh import ConMH, ConMHConfig
 from chain.methods.lsh import LSH, LSHConfig
@@ -15,6 +14,7 @@ from chain.models.transformer import TransformerConfig
 from chain.training import loop
 from chain.training.encode import encode_store
 from chain.training.loop import build, learning_rate, train
+from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
 TRAINING = TrainingConfig(

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.datasets.manifest import COLUMNS, read_index
-from chain.errors import InputError
-from chain.params import parse
 from chain.video import pack
 from chain.video.decode import read_clip
 from chain.video.pack import DecodeConfig, pack_frames

@@ -1,0 +1,1 @@
+"""The CNNs that give frame features: networks, weights, pre-training."""

@@ -1,0 +1,140 @@
+"""2D backbones: torchvision's classification models without their last layer, and CLIP's vision."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import torch
+import torchvision
+from pydantic import Field, field_validator, model_validator
+from torch import Tensor, nn
+
+from chain.backbones import open_clip
+from chain.core.errors import InputError
+from chain.core.params import Parameters
+
+PRETRAIN = "pretrain"
+IMAGENET_CLASSES = 1000
+
+Origin = Literal["pretrain", "url", "name", "file"]
+
+
+class DeclaredBackbone(Parameters):
+    """Which network, with which weights, at which input, as `params.yaml` says it.
+
+    What is null comes with the weights, if these have a name (`chain.backbones.weights.resolve`).
+    """
+
+    name: str
+    """A torchvision classification model, e.g. `resnet50`, or `open_clip/` and a model of it."""
+    weights: str
+    """`pretrain`, a name such as `IMAGENET1K_V2` or `openai`, a state-dict file, or its URL."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """Of the file; required for a URL."""
+    size: Annotated[int, Field(ge=32)] | None = None
+    """Side of the square input, pixels."""
+    mean: list[float] | None = None
+    """RGB mean that the weights expect, in [0, 1]."""
+    std: list[Annotated[float, Field(gt=0)]] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        known = torchvision.models.list_models(module=torchvision.models)
+        if not name.startswith(open_clip.PREFIX) and name not in known:
+            raise ValueError(
+                f"unknown backbone; use {open_clip.PREFIX}<model>, or one of torchvision's: "
+                f"{', '.join(known)}"
+            )
+        return name
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _is_rgb(cls, values: list[float] | None) -> list[float] | None:
+        if values is not None and len(values) != 3:
+            raise ValueError("expected three numbers, one each for red, green and blue")
+        return values
+
+    @model_validator(mode="after")
+    def _url_has_a_hash(self) -> Self:
+        if "://" in self.weights and self.sha256 is None:
+            raise ValueError("weights from a URL need their sha256 (`sha256sum <file>` prints it)")
+        return self
+
+
+class BackboneConfig(DeclaredBackbone):
+    """The same with nothing left open."""
+
+    size: Annotated[int, Field(ge=32)]
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
+
+class Backbone(nn.Module):
+    """RGB frames (N, 3, H, W) in [0, 1] -> features (N, F)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
+        self.network = build(config)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, frames: Tensor) -> Tensor:
+        frames = (frames - self.mean) / self.std
+        features: Tensor = self.network(frames.contiguous(memory_format=torch.channels_last))
+        return features
+
+
+def build(config: BackboneConfig) -> nn.Module:
+    """The untrained network, normalised images (N, 3, H, W) -> features (N, F).
+
+    F is the width of the classifier's input (VGG16: fc7 after its ReLU, 4,096; ResNet50: 2,048), or
+    of CLIP's embedding.
+    """
+    if config.name.startswith(open_clip.PREFIX):
+        return open_clip.build(config.name, config.weights)
+    options: dict[str, Any] = {}
+    if config.name.startswith("vit_"):  # embeds the positions of one size
+        options = {"image_size": config.size}
+    if config.name in ("googlenet", "inception_v3"):  # named weights expect another mean and std
+        options = {"transform_input": origin(config) == "name", "init_weights": True}
+    network: nn.Module = torchvision.models.get_model(config.name, weights=None, **options)
+    remove_classifier(network)
+    return network
+
+
+def remove_classifier(network: nn.Module) -> None:
+    """Put the identity in place of the layer, Linear or 1×1 Conv2d, that gives 1,000 scores."""
+    for name, layer in reversed(list(network.named_modules())):
+        scores = getattr(layer, "out_features", getattr(layer, "out_channels", None))
+        if isinstance(layer, nn.Linear | nn.Conv2d) and scores == IMAGENET_CLASSES:
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, nn.Identity())
+            return
+    raise InputError(f"{type(network).__name__} has no classification layer to cut off")
+
+
+def weight_names(name: str) -> list[str]:
+    """The named weights of a backbone."""
+    if name.startswith(open_clip.PREFIX):
+        return open_clip.tags(name)
+    return list(torchvision.models.get_model_weights(name).__members__)
+
+
+def origin(config: DeclaredBackbone) -> Origin:
+    """Where the weights come from; anything that is none of the others is taken for a file."""
+    if config.weights == PRETRAIN:
+        return "pretrain"
+    if "://" in config.weights:
+        return "url"
+    return "name" if config.weights in weight_names(config.name) else "file"
+
+
+def load_backbone(config: BackboneConfig, state_file: Path) -> Backbone:
+    """The frozen backbone, in evaluation mode, with the weights in `state_file`."""
+    backbone = Backbone(config)
+    backbone.network.load_state_dict(torch.load(state_file, weights_only=True))
+    return backbone.eval().requires_grad_(False)

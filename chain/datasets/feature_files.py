@@ -1,0 +1,219 @@
+"""Ready-made features, as the hashing literature shares them: no clips, one HDF5 array a split.
+
+* Features: HDF5 files, each with one data set (N, T, F) of floats; a split may be cut into several,
+  listed in order.
+* Labels: MATLAB matrices (N, C) of 0 and 1, dense or sparse, of version 5 or 7.3; several files
+  follow each other as the features do. A split that is only trained on needs none.
+
+A row of the array is a clip: `test/00012` is the thirteenth of split `test`. Nothing names the
+categories, so they are called by their column, `c001` to `c239`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+from scipy.io import loadmat, whosmat
+from scipy.sparse import csc_array, csr_array, vstack
+
+from chain.core.errors import InputError
+from chain.core.params import Parameters
+from chain.datasets.clips import first_few
+from chain.datasets.manifest import COLUMNS, SEPARATOR
+
+ROW = "#"
+"""Between a file and a row of it, in the manifest's `path`."""
+SAMPLES, SAMPLE = 64, 64 * 1024  # blocks of a file that stand for it, and bytes of each
+
+
+class SplitFiles(Parameters):
+    """The files of one split, relative to the root or absolute."""
+
+    features: Annotated[list[str], Field(min_length=1)]
+    labels: list[str] = Field(default=[])
+    label_key: str | None = None
+    """Name of the matrix in each label file; null for the only one there."""
+
+
+class ReadyConfig(Parameters):
+    """Where the files lie, and the shape that their features must have."""
+
+    root: str
+    feats: str = "feats"
+    """Name of the data set in every feature file."""
+    frames: Annotated[int, Field(ge=1)]
+    """T, frames a clip."""
+    width: Annotated[int, Field(ge=1)]
+    """F, the CNN's feature size."""
+    splits: Annotated[dict[str, SplitFiles], Field(min_length=1)]
+
+    @field_validator("splits")
+    @classmethod
+    def _no_file_twice(cls, splits: dict[str, SplitFiles]) -> dict[str, SplitFiles]:
+        listed = Counter(name for files in splits.values() for name in files.features)
+        name, times = listed.most_common(1)[0]
+        if times > 1:
+            raise ValueError(f"{name!r} is listed twice; two roles may name the same split")
+        return splits
+
+
+def index_ready(config: ReadyConfig, root: Path, workers: int) -> pd.DataFrame:
+    """The manifest: split after split by name, a row for each row of its files; reads headers only.
+
+    `path` is `<file>#<row>`, `bytes` what the row takes in its file, and `sha256` the file's
+    `file_stamp`. Raises InputError if a file is missing or unusable, the shapes differ from the
+    declared ones, or features and labels differ in height. `workers` is not needed.
+    """
+    labels = {
+        split: [(root / name, read_labels(root / name, files.label_key)) for name in files.labels]
+        for split, files in sorted(config.splits.items())
+    }
+    widths = {path: matrix.shape[1] for read in labels.values() for path, matrix in read}
+    for path, width in widths.items():
+        first = next(iter(widths))
+        if width != widths[first]:
+            raise InputError(f"{path}: {width} categories, but {first} has {widths[first]}")
+    tables = []
+    for split, files in sorted(config.splits.items()):
+        table = pd.concat([_rows(root, name, config) for name in files.features])
+        digits = len(str(len(table) - 1))
+        table["id"] = [f"{split}/{row:0{digits}d}" for row in range(len(table))]
+        table["labels"] = _labels(labels[split], len(table), files) if files.labels else ""
+        tables.append(table.assign(split=split))
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def _rows(root: Path, name: str, config: ReadyConfig) -> pd.DataFrame:
+    """Path, bytes and sha256 of every row of one feature file."""
+    with open_features(root / name, config) as data:
+        count, size = len(data), config.frames * config.width * data.dtype.itemsize
+    paths = [f"{name}{ROW}{row}" for row in range(count)]
+    return pd.DataFrame({"path": paths, "bytes": size, "sha256": file_stamp(root / name)})
+
+
+def _labels(read: list[tuple[Path, Any]], count: int, files: SplitFiles) -> list[str]:
+    """The categories of `count` clips, from matrices that follow each other."""
+    matrix = vstack([one for _, one in read], format="csr")
+    if matrix.shape[0] != count:
+        raise InputError(
+            f"{', '.join(str(path) for path, _ in read)}: labels of {matrix.shape[0]:,} clips, but "
+            f"{first_few(files.features)} holds {count:,}"
+        )
+    digits = len(str(matrix.shape[1]))
+    names = np.array([f"c{column:0{digits}d}" for column in range(1, matrix.shape[1] + 1)])
+    return [SEPARATOR.join(names[matrix.indices[a:b]]) for a, b in pairwise(matrix.indptr)]
+
+
+@contextmanager
+def open_features(path: Path, config: ReadyConfig) -> Iterator[Any]:
+    """The h5py data set (N, T, F) of a feature file, unread.
+
+    Raises InputError if the file is missing, damaged or cut short, has no such data set, or that
+    has another shape or holds no floats.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file of features") from None
+    except OSError as error:
+        raise InputError(f"{path}: not a whole HDF5 file: {one_line(error)}") from None
+    with file:
+        data = file.get(config.feats)
+        if not isinstance(data, h5py.Dataset):
+            held: list[str] = []
+            file.visititems(lambda name, item: held.append(name) if _is_data(item) else None)
+            raise InputError(
+                f"{path}: no data set {config.feats!r} (it holds: {first_few(held) or 'none'})"
+            )
+        if data.ndim != 3 or data.shape[1:] != (config.frames, config.width) or not len(data):
+            raise InputError(
+                f"{path}: {config.feats!r} is {' × '.join(map(str, data.shape))}, not clips × "
+                f"{config.frames} × {config.width} (source.frames and source.width)"
+            )
+        if data.dtype.kind != "f":
+            raise InputError(f"{path}: {config.feats!r} holds {data.dtype}, not floats")
+        yield data
+
+
+def _is_data(item: Any) -> bool:
+    return isinstance(item, h5py.Dataset)
+
+
+def file_stamp(path: Path) -> str:
+    """SHA-256 of a file's size and of 64 blocks of 64 KiB, from its first byte to its last.
+
+    The whole content up to 4 MiB. A larger file is told from another one, in milliseconds instead
+    of the many minutes that 100 GB take; a change of a few values between the blocks goes unseen.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for place in np.linspace(0, max(0, size - SAMPLE), SAMPLES):
+            file.seek(int(place))
+            digest.update(file.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def read_labels(path: Path, key: str | None) -> Any:
+    """A MATLAB file's multi-hot matrix (N, C) as a SciPy `csr_array`; `key` null: the only one.
+
+    Raises InputError if the file is missing or not MATLAB's, has no such matrix or without `key`
+    several, or the matrix holds other values than 0 and 1.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of labels")
+    try:
+        matrix = (_read_hdf5 if h5py.is_hdf5(path) else _read_v5)(path, key)
+        if matrix.ndim != 2 or matrix.dtype.kind not in "buif":
+            raise InputError(f"{path}: not a matrix of numbers")
+        matrix = csr_array(matrix)
+    except InputError:
+        raise
+    except Exception as error:  # SciPy and h5py raise many types here, all of them "not MATLAB's"
+        raise InputError(f"{path}: not a MATLAB file of labels: {one_line(error)}") from None
+    matrix.eliminate_zeros()
+    others = matrix.data[matrix.data != 1]
+    if len(others):
+        raise InputError(f"{path}: labels must be 0 or 1, found {others[0]:g}")
+    return matrix
+
+
+def _read_v5(path: Path, key: str | None) -> Any:
+    name = _choose([name for name, *_ in whosmat(path, appendmat=False)], key, path)
+    return loadmat(path, appendmat=False, variable_names=[name])[name]
+
+
+def _read_hdf5(path: Path, key: str | None) -> Any:
+    """Version 7.3: MATLAB's columns are HDF5's rows; a sparse matrix is a group."""
+    with h5py.File(path, "r") as file:
+        item = file[_choose([name for name in file if not name.startswith("#")], key, path)]
+        if "MATLAB_sparse" not in item.attrs:
+            return item[()].T
+        starts = item["jc"][()]
+        shape = (int(item.attrs["MATLAB_sparse"]), len(starts) - 1)
+        if "data" not in item:  # nor `ir`, where all is 0
+            return csc_array(shape)
+        return csc_array((item["data"][()], item["ir"][()], starts), shape=shape)
+
+
+def _choose(held: list[str], key: str | None, path: Path) -> str:
+    """The name of the matrix to read."""
+    names = first_few(held) or "none"
+    if key is None and len(held) != 1:
+        raise InputError(f"{path}: name one of its matrices in label_key (it holds: {names})")
+    if key is not None and key not in held:
+        raise InputError(f"{path}: no matrix {key!r} (it holds: {names})")
+    return held[0] if key is None else key
+
+
+def one_line(error: Exception) -> str:
+    """An error's message without line breaks, or its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Fetching a data set's files from their public addresses, and unpacking them."""

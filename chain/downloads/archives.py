@@ -1,0 +1,207 @@
+"""Unpacking archives from elsewhere: whole or not at all, and nothing outside the folder.
+
+zip and tar are read by Python itself, RAR (whose compression is not free) by a tool on PATH.
+"""
+
+import lzma
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PureWindowsPath
+
+from chain.core.errors import InputError
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar")
+RAR_TOOLS = ("unar", "7z", "bsdtar", "unrar")
+
+
+def is_archive(name: str) -> bool:
+    """Whether `name` ends like an archive that `unpack` knows."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def require_tool(name: str) -> None:
+    """InputError if `name` is a RAR archive and no tool that unpacks it is on PATH."""
+    if name.lower().endswith(".rar") and not any(map(shutil.which, RAR_TOOLS)):
+        raise InputError(f"{name}: to unpack RAR, one of {', '.join(RAR_TOOLS)} has to be on PATH")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip, tar (.gz, .bz2, .xz) or RAR archive; what it holds becomes `folder`.
+
+    A folder that is alone at the archive's top is left away. Archives inside become folders too,
+    once. `folder` must be absent or empty, and appears when all is done. Raises InputError, and
+    leaves nothing behind, if the archive is damaged, no tool for RAR is on PATH, or a member would
+    land outside the folder, by its name or through a link.
+    """
+    _unpack(archive, folder, str(archive), inner=True)
+
+
+def _unpack(archive: Path, folder: Path, label: str, inner: bool) -> None:
+    require_tool(label)
+    temporary = folder.with_name(f".{folder.name}.unpacking")
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process
+    try:
+        with _one_line_errors(label):
+            temporary.mkdir(parents=True)
+            _extract(archive, temporary, label)
+        for found in _archives_in(temporary) if inner else []:
+            place = found.relative_to(temporary)
+            _unpack(found, _without_suffix(found), f"{label}: {place}", inner=False)
+            found.unlink()
+        with _one_line_errors(label):
+            os.replace(_content(temporary), folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _one_line_errors(label: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,  # zipfile: encrypted, or of an unknown compression
+        ValueError,
+        subprocess.SubprocessError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{label}: can't be unpacked, perhaps damaged: {reason}") from None
+
+
+def _extract(archive: Path, folder: Path, label: str) -> None:
+    match archive.suffix.lower():
+        case ".zip":
+            _unzip(archive, folder, label)
+        case ".rar":
+            _unrar(archive, folder, label)
+        case _:
+            _untar(archive, folder, label)
+
+
+def _archives_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if is_archive(path.name) and path.is_file())
+
+
+def _without_suffix(archive: Path) -> Path:
+    suffix = max((s for s in SUFFIXES if archive.name.lower().endswith(s)), key=len)
+    return archive.with_name(archive.name[: -len(suffix)])
+
+
+def _content(folder: Path) -> Path:
+    """The only folder in `folder`, or else itself; hidden files and macOS's own aside."""
+    shown = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX"]
+    alone = len(shown) == 1 and shown[0].is_dir() and not shown[0].is_symlink()
+    return shown[0] if alone else folder
+
+
+def _check(member: str, label: str) -> None:
+    path = PureWindowsPath(member)  # both / and \ separate its parts
+    if path.root or ".." in path.parts:
+        raise InputError(f"{label}: member {member!r} would land outside its folder")
+
+
+def _unzip(archive: Path, folder: Path, label: str) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            _check(member.filename, label)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise InputError(f"{label}: member {member.filename!r} is a link")
+        file.extractall(folder)
+
+
+def _untar(archive: Path, folder: Path, label: str) -> None:
+    """Files and folders only, as nobody's: the first releases of Python 3.11 have no filters."""
+    with tarfile.open(archive) as file:
+        members = file.getmembers()
+        for member in members:
+            _check(member.name, label)
+            if member.issym() or member.islnk():
+                raise InputError(f"{label}: member {member.name!r} is a link")
+            if not (member.isfile() or member.isdir()):
+                raise InputError(f"{label}: member {member.name!r} is a special file")
+            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+            member.mode = 0o755 if member.isdir() else 0o644
+        file.extractall(folder, members)
+    if archive.suffix.lower() == ".tar":
+        _check_end(archive)
+
+
+def _check_end(archive: Path) -> None:
+    """A tar ends in zeros; Python takes one that is cut between two members for a whole one."""
+    with archive.open("rb") as file:
+        file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
+        if any(file.read()):
+            raise tarfile.ReadError("its end is missing")
+
+
+def _unrar(archive: Path, folder: Path, label: str) -> None:
+    """By the first tool that can: some read only a part of RAR's versions."""
+    source, reasons = str(archive.resolve()), []
+    for tool in filter(shutil.which, RAR_TOOLS):
+        listing, extraction = _rar_commands(tool, source, str(folder))
+        try:
+            for line in _run(listing):
+                _check(_member(tool, line, source), label)
+            _run(extraction)
+        except subprocess.CalledProcessError as error:
+            reasons.append(f"{tool}: {' '.join(error.stdout.split())[-200:]}")
+            shutil.rmtree(folder)
+            folder.mkdir()
+        else:
+            return _check_links(folder, label)
+    raise InputError(f"{label}: can't be unpacked, perhaps damaged: {'; '.join(reasons)}")
+
+
+def _rar_commands(tool: str, archive: str, folder: str) -> tuple[list[str], list[str]]:
+    """What lists the members, and what extracts them."""
+    match tool:
+        case "unar":
+            return ["lsar", archive], ["unar", "-q", "-D", "-o", folder, archive]
+        case "7z":
+            return ["7z", "l", "-ba", "-slt", archive], ["7z", "x", "-y", f"-o{folder}", archive]
+        case "bsdtar":
+            return ["bsdtar", "-tf", archive], ["bsdtar", "-xf", archive, "-C", folder]
+        case _:
+            return ["unrar", "lb", archive], ["unrar", "x", "-y", archive, f"{folder}/"]
+
+
+def _run(command: list[str]) -> list[str]:
+    """The lines that a command prints; it is asked nothing, so that a password is an error."""
+    done = subprocess.run(
+        command,
+        check=True,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    return done.stdout.splitlines()
+
+
+def _member(tool: str, line: str, archive: str) -> str:
+    """The member that a line of a listing names, empty if none."""
+    if tool == "7z":
+        return line.removeprefix("Path = ") if line.startswith("Path = ") else ""
+    return "" if tool == "unar" and line.startswith(f"{archive}: ") else line
+
+
+def _check_links(folder: Path, label: str) -> None:
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            name = str(path.relative_to(folder))
+            raise InputError(f"{label}: member {name!r} links to what is outside its folder")

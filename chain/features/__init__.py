@@ -1,0 +1,1 @@
+"""Frame features: augmented views, the bank that holds theirs, ready-made ones converted."""

@@ -1,0 +1,96 @@
+"""Ready-made features brought into the store's form: HDF5 files of floats, streamed to fp16."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from chain.core.errors import InputError
+from chain.core.files import replacing
+from chain.datasets.feature_files import ROW, ReadyConfig, file_stamp, one_line, open_features
+
+BLOCK = 128 * 2**20  # bytes read at once
+
+
+def convert(
+    config: ReadyConfig, root: Path, index: pd.DataFrame, scratch: Path
+) -> NDArray[np.float16]:
+    """The features (N, T, F) of the N rows that `index` lists, a memory map `clean` in `scratch`.
+
+    `index` is the manifest that `index_ready` made of the files under `root`. A file is read a
+    block at a time, and a run that was killed goes on after its last whole block, which `rows_done`
+    keeps there. Raises InputError if a file has changed since it was indexed, can't be read, or
+    holds a value that is not finite or beyond fp16; or if the disk has not enough room.
+    """
+    shape = (len(index), config.frames, config.width)
+    marker = scratch / "rows_done"
+    start = int(marker.read_text()) if marker.exists() else 0
+    _check_space(scratch, 2 * (len(index) - start) * config.frames * config.width)
+    clean = open_memmap(scratch / "clean.npy", "r+" if start else "w+", np.dtype(np.float16), shape)
+    files = index["path"].str.rpartition(ROW)[0]
+    stamps = index.groupby(files, sort=False)["sha256"].first()
+    before = 0  # rows of earlier files
+    bar = tqdm(total=len(index), initial=start, desc="convert", unit="clip", mininterval=1)
+    with bar:
+        for name, stamp in stamps.items():
+            path = root / str(name)
+            with open_features(path, config) as data:
+                if file_stamp(path) != stamp:
+                    raise InputError(f"{path}: has changed since it was indexed; prepare it again")
+                step = block_rows(data)
+                for first in range(max(0, start - before), len(data), step):
+                    block = _to_half(path, first, _read(path, data, first, step))
+                    done = before + first + len(block)
+                    clean[done - len(block) : done] = block
+                    clean.flush()
+                    with replacing(marker) as temporary:
+                        temporary.write_text(str(done))
+                    bar.update(len(block))
+                before += len(data)
+    return clean
+
+
+def block_rows(data: Any) -> int:
+    """Rows of an h5py data set (N, T, F) to read at once: `BLOCK` bytes, in whole HDF5 chunks.
+
+    At least one row of chunks: less would make HDF5 unpack the same chunks again for every block.
+    """
+    rows = max(1, BLOCK // int(data.dtype.itemsize * np.prod(data.shape[1:])))
+    chunk = data.chunks[0] if data.chunks else 1
+    return int(max(chunk, rows - rows % chunk))
+
+
+def _read(path: Path, data: Any, first: int, count: int) -> NDArray[np.floating[Any]]:
+    try:
+        block: NDArray[np.floating[Any]] = data[first : first + count]
+    except OSError as error:
+        raise InputError(f"{path}: row {first:,} can't be read: {one_line(error)}") from None
+    return block
+
+
+def _to_half(path: Path, first: int, block: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
+    """Rows `first` and following of `path` as fp16; InputError if a value has no place there."""
+    with np.errstate(over="ignore"):
+        half = block.astype(np.float16)
+    bad = np.flatnonzero(~np.isfinite(half).all(axis=(1, 2)))
+    if len(bad):
+        row = block[bad[0]]
+        culprit = row[~np.isfinite(half[bad[0]])][0]
+        reason = "beyond fp16, which ends at 65,504" if np.isfinite(culprit) else "not finite"
+        raise InputError(f"{path}: row {first + bad[0]:,} holds {culprit:g}, {reason}")
+    return half
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    """A full disk would kill the process at a write through the memory map."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder}: features take {needed / 1e9:.1f} GB of disk, but {free / 1e9:.1f} GB are "
+            "free"
+        )

@@ -1,0 +1,1 @@
+"""What the pipeline computes with: the schema of its parameters, and the code of each stage."""

@@ -1,0 +1,119 @@
+"""Binary codes: packing, files, and the statistics that show a collapse.
+
+Bit k of a code is bit 7 - k % 8 of its byte k // 8 (`np.packbits`, big-endian). Bit 1 stands for
++1, bit 0 for -1, and sign(0) is +1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chain.core.errors import InputError
+from chain.core.files import replacing
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Packed codes `codes` (N, bits / 8) uint8 of the items `ids` (N,).
+
+    Raises InputError if the two differ in length, an id repeats, or `codes` is not packed.
+    """
+
+    ids: NDArray[np.str_]
+    codes: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.codes.dtype != np.uint8 or self.codes.ndim != 2 or not self.codes.shape[1]:
+            raise InputError(
+                "codes: expected packed codes, uint8 of shape (N, bits / 8), not "
+                f"{self.codes.dtype} of shape {self.codes.shape}"
+            )
+        if self.ids.shape != self.codes.shape[:1]:
+            raise InputError(f"codes: ids of shape {self.ids.shape} for {len(self.codes)} codes")
+        ordered = np.sort(self.ids)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(repeated):
+            raise InputError(f"codes: id {str(repeated[0])!r} occurs more than once")
+
+    @property
+    def bits(self) -> int:
+        """The code length."""
+        return 8 * int(self.codes.shape[1])
+
+
+def take(codes: Codes, rows: NDArray[np.int64]) -> Codes:
+    """The codes of some rows (M,), in that order."""
+    return Codes(codes.ids[rows], codes.codes[rows])
+
+
+def pack(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Codes (N, b / 8) from the signs of `values` (N, b), signed integers or floats; 0 is positive.
+
+    Raises InputError if b is not a positive multiple of 8, on NaN, and on types without a sign.
+    """
+    if values.ndim != 2 or not values.shape[1] or values.shape[1] % 8:
+        raise InputError(f"codes: expected shape (N, b) with b a multiple of 8, not {values.shape}")
+    if values.dtype.kind not in "fi":
+        raise InputError(f"codes: expected signed integers or floats, not {values.dtype}")
+    if np.isnan(values).any():
+        raise InputError("codes: NaN among the values to binarise")
+    return np.packbits(values >= 0, axis=1)
+
+
+def unpack(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Signs (N, b) in {-1, +1} of `codes` (N, b / 8)."""
+    return 2 * np.unpackbits(codes, axis=1).view(np.int8) - np.int8(1)
+
+
+def words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Rows of bytes (N, B) as columns of 64-bit words (ceil(B / 8), N), padded with zero bits."""
+    padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    return np.ascontiguousarray(np.ascontiguousarray(padded).view(np.uint64).T)
+
+
+def save_codes(path: Path, ids: Sequence[str], codes: NDArray[np.uint8]) -> None:
+    """Write ids and packed codes to an .npz file: the same bytes for the same content."""
+    checked = Codes(np.array(list(ids), dtype=np.str_), np.ascontiguousarray(codes))
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, ids=checked.ids, codes=checked.codes)
+
+
+def load_codes(path: Path) -> Codes:
+    """Read what `save_codes` wrote; InputError naming the file if it is missing or not that."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Codes(arrays["ids"], arrays["codes"])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError, AttributeError):
+        raise InputError(f"{path}: not a file of codes (.npz with `ids` and `codes`)") from None
+
+
+def code_statistics(codes: NDArray[np.uint8]) -> dict[str, float]:
+    """Three signs of collapse in `codes` (N, b / 8), each a number in [0, 1].
+
+    `bit_balance`: mean over bits of |mean sign|; 0 when every bit splits the items in half.
+    `distinct`: distinct codes over items.
+    `bit_correlation`: mean |E[s_i s_j]| over pairs of different bits, the off-diagonal of the Gram
+    matrix that spectral hashing (Weiss et al., NIPS 2008) asks to vanish; 1 for bits that are
+    equal, opposite or constant.
+
+    Raises InputError if there are no codes.
+    """
+    if not len(codes):
+        raise InputError("codes: no codes to describe")
+    signs = unpack(codes).astype(np.float32)  # (N, b)
+    gram = np.abs(signs.T @ signs) / len(signs)  # (b, b), ones on the diagonal
+    bits = len(gram)
+    return {
+        "bit_balance": float(np.abs(signs.mean(axis=0)).mean()),
+        "distinct": len(np.unique(codes, axis=0)) / len(codes),
+        "bit_correlation": float((gram.sum() - bits) / (bits * (bits - 1))),
+    }

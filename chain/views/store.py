@@ -1,0 +1,107 @@
+"""The features of a data set as training and encoding see them: memory maps and an index."""
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chain.core.errors import InputError
+from chain.datasets.manifest import read_index
+
+
+class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
+    """A memory map that lets go of the pages it has copied from.
+
+    Pages of a map count as memory of the process until the system is short of it, so that an epoch
+    would take up the whole file. They stay in the system's page cache: the next read finds them.
+    """
+
+    _mmap: mmap.mmap | None  # numpy's own, kept by views and not by copies
+
+    @classmethod
+    def open(cls, path: Path) -> "FeatureMap":
+        """Map an .npy file, read-only."""
+        array: NDArray[np.float16] = np.load(path, mmap_mode="r")
+        return array.view(cls)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if self._mmap is None or getattr(found, "_mmap", None) is not None:
+            return found  # from no map, or a view that has yet to be read
+        self._let_go(self._mmap)
+        return np.asarray(found)[()]
+
+    def _let_go(self, pages: mmap.mmap) -> None:
+        """Of those under this array, which may be a part of the map."""
+        origin = np.frombuffer(pages, np.uint8).ctypes.data
+        first, last = np.lib.array_utils.byte_bounds(self)
+        start = (first - origin) // mmap.PAGESIZE * mmap.PAGESIZE
+        pages.madvise(mmap.MADV_DONTNEED, start, last - origin - start)
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """CNN features of N clips, fp16, opened read-only."""
+
+    index: pd.DataFrame
+    """One row per clip: id, labels, split, ..."""
+    clean: NDArray[np.float16]
+    """(N, D, F) un-augmented features of the D stored frames."""
+    train: NDArray[np.int64]
+    """(M,) rows of the training clips."""
+    banks: dict[str, NDArray[np.float16]]
+    """Kind of draw -> (M, V, D, F) features of augmented views; rows follow `train`."""
+
+    @property
+    def width(self) -> int:
+        """F, the CNN's feature size."""
+        return int(self.clean.shape[2])
+
+    @property
+    def dense(self) -> int:
+        """D, stored frames a clip."""
+        return int(self.clean.shape[1])
+
+    def bank(self, kind: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+        """The bank (·, V, D, F) of one kind of draw, and each training clip's row in it (M,).
+
+        `none` is the clean frames as a single view. InputError if there is no such bank.
+        """
+        if kind == "none":
+            return self.clean[:, None], self.train
+        if kind not in self.banks:
+            held = ", ".join(sorted(self.banks)) or "none"
+            raise InputError(
+                f"bank.spatial: the features hold no {kind!r} bank (they hold: {held}); add it"
+            )
+        return self.banks[kind], np.arange(len(self.train))
+
+    @classmethod
+    def open(cls, folder: Path) -> "FeatureStore":
+        """What the `features` stage wrote; arrays stay on disk until they are read."""
+        banks: dict[str, NDArray[np.float16]] = {
+            path.stem.removeprefix("bank_"): FeatureMap.open(path)
+            for path in sorted(folder.glob("bank_*.npy"))
+        }
+        return cls(
+            index=read_index(folder / "index.csv"),
+            clean=FeatureMap.open(folder / "clean.npy"),
+            train=np.load(folder / "train.npy"),
+            banks=banks,
+        )
+
+
+def gather(
+    bank: NDArray[np.float16],
+    rows: NDArray[np.int64],
+    views: NDArray[np.int64],
+    frames: NDArray[np.int64],
+) -> Tensor:
+    """Bank (M, V, D, F), rows (B,), views (B,), frames (B, T) -> (B, T, F) float32."""
+    return torch.from_numpy(bank[rows[:, None], views[:, None], frames]).float()

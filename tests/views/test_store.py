@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from chain.core.errors import InputError
+from chain.views.store import FeatureMap, FeatureStore, gather
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five clips of three frames; 1, 2 and 4 are for training and have a bank of two views."""
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "clean.npy", random.normal(size=(5, 3, 4)).astype(np.float16))
+    np.save(tmp_path / "bank_consistent.npy", random.normal(size=(3, 2, 3, 4)).astype(np.float16))
+    np.save(tmp_path / "train.npy", np.array([1, 2, 4]))
+    index = pd.DataFrame({"id": ["001", "NA", "c", "d", "e"], "labels": "", "split": "train"})
+    index.to_csv(tmp_path / "index.csv", index=False)
+    return tmp_path
+
+
+def test_open_maps_what_was_written(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    assert (store.width, store.dense) == (4, 3)
+    assert store.index["id"].tolist() == ["001", "NA", "c", "d", "e"]  # text stays text
+    assert store.index["labels"].tolist() == [""] * 5
+    assert store.train.tolist() == [1, 2, 4]
+    assert list(store.banks) == ["consistent"]
+    for array in (store.clean, store.banks["consistent"]):
+        assert isinstance(array, FeatureMap) and not array.flags.writeable
+
+
+def test_bank_rows_follow_the_training_clips(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    bank, rows = store.bank("consistent")
+    assert bank is store.banks["consistent"] and rows.tolist() == [0, 1, 2]
+
+    bank, rows = store.bank("none")
+    assert bank.shape == (5, 1, 3, 4)
+    assert np.shares_memory(bank, store.clean)  # no copy of the features at every step
+    assert (bank[rows][:, 0] == store.clean[[1, 2, 4]]).all()
+
+
+def test_missing_bank(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    with pytest.raises(InputError, match=r"no 'per_frame' bank \(they hold: consistent\)"):
+        store.bank("per_frame")
+
+
+def test_gather_against_a_loop() -> None:
+    random = np.random.default_rng(1)
+    bank = random.normal(size=(6, 3, 7, 2)).astype(np.float16)
+    rows, views = random.integers(0, 6, 10), random.integers(0, 3, 10)
+    frames = random.integers(0, 7, (10, 4))
+    got = gather(bank, rows, views, frames)
+    assert got.shape == (10, 4, 2) and got.dtype == torch.float32
+    for b in range(10):
+        for t in range(4):
+            expected = bank[rows[b], views[b], frames[b, t]].astype(np.float32)
+            assert (got[b, t].numpy() == expected).all()
+
+
+def mapped_bytes() -> int:
+    """Resident bytes of this process that belong to files."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("RssFile:")[2].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("way", ["gather", "slices", "clips"])
+def test_reading_everything_does_not_keep_it_in_memory(folder: Path, way: str) -> None:
+    clean = np.random.default_rng(0).normal(size=(64, 16, 8192)).astype(np.float16)  # 16 MiB
+    np.save(folder / "clean.npy", clean)
+    parts, frames = np.arange(64).reshape(8, 8), np.arange(16)
+
+    def grown(features: np.ndarray) -> int:
+        """How much more is mapped once every value has been read, as methods and encoding do."""
+        before = mapped_bytes()
+        for rows in parts:
+            if way == "gather":
+                got = gather(features[:, None], rows, np.zeros(8, int), np.tile(frames, (8, 1)))
+            elif way == "slices":
+                got = torch.from_numpy(features[rows[0] : rows[-1] + 1][:, frames])
+            else:
+                got = torch.stack([torch.from_numpy(features[row][frames]) for row in rows])
+            assert (got.numpy() == clean[rows]).all()
+        return mapped_bytes() - before
+
+    assert grown(FeatureStore.open(folder).clean) < clean.nbytes / 2
+    assert grown(np.load(folder / "clean.npy", mmap_mode="r")) > clean.nbytes / 2  # it does count
+
+
+def test_copies_are_plain_arrays_and_views_are_not(folder: Path) -> None:
+    clean, expected = FeatureStore.open(folder).clean, np.load(folder / "clean.npy")
+    rows = np.array([3, 0, 3])
+    assert type(clean[rows]) is np.ndarray and (clean[rows] == expected[rows]).all()
+    assert type(clean[2:4][:, rows[1:2]]) is np.ndarray
+    assert clean[4, 2, 3] == expected[4, 2, 3] and np.isscalar(clean[4, 2, 3])
+    assert isinstance(clean[1:3], FeatureMap) and np.shares_memory(clean[1:3], clean)
+    assert (clean[::-1][rows] == expected[::-1][rows]).all()
+    assert ((clean * 2)[rows] == 2 * expected[rows]).all()  # computed, so nothing is mapped
