@@ -1,5 +1,6 @@
 """The ablations beside the unchanged method: tables, and the sensitivity to each parameter."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -17,30 +18,32 @@ METRICS, PLOTS = Path("metrics"), Path("plots/ablations")
 
 
 def ablations(bits: int) -> str:
-    wanted, figures = parameters("ablations", "figures")
+    datasets, wanted, figures = parameters("datasets", "ablations", "figures")
     scores, text = [], []
     with replacing(PLOTS) as out:
         out.mkdir()
-        for dataset in wanted["datasets"]:
-            chosen = {table: wanted["chain"][table] for table in wanted["tables"]}
-            for method, tables in {"chain": chosen, "chain_plus": wanted["chain_plus"]}.items():
-                unchanged = read_cell(ARTIFACTS, dataset, method, bits, "map")
-                if unchanged.empty:
-                    continue
-                trained = ARTIFACTS / "models" / dataset / f"{method}_{bits}"
-                defaults = read_description(trained).parameters
-                of_method = []
-                for table, changed in tables.items():
-                    found = read_ablation(ARTIFACTS, dataset, table, "map")
-                    found = found.assign(method=method, table=table)
-                    of_method.append(ablation_scores(found, unchanged))
-                    text.append(ablation_markdown(of_method[-1], changed, defaults))
-                scores += of_method
-                points = sensitivity_points(
-                    pd.concat(of_method), tables, defaults, STRENGTHS, figures["k"]
+        for dataset, method in product(datasets, wanted["variants"]):
+            defined = wanted["variants"][method]
+            tables = {name: defined[name] for name in wanted["tables"] if name in defined}
+            unchanged = read_cell(ARTIFACTS, dataset, method, bits, "map")
+            found = {name: read_ablation(ARTIFACTS, dataset, name, "map") for name in tables}
+            found = {name: table for name, table in found.items() if len(table)}
+            if unchanged.empty or not found:
+                continue
+            trained = ARTIFACTS / "models" / dataset / f"{method}_{bits}"
+            defaults = read_description(trained).parameters
+            of_method = []
+            for name, table in found.items():
+                of_method.append(
+                    ablation_scores(table.assign(method=method, table=name), unchanged)
                 )
-                if len(points):
-                    save(sensitivity(points, figures["k"]), out / f"sensitivity_{dataset}.png")
+                text.append(ablation_markdown(of_method[-1], tables[name], defaults))
+            scores += of_method
+            points = sensitivity_points(
+                pd.concat(of_method), tables, defaults, STRENGTHS, figures["k"]
+            )
+            if len(points):
+                save(sensitivity(points, figures["k"]), out / f"sensitivity_{dataset}.png")
     write_csv(METRICS / "ablations.csv", pd.concat(scores) if scores else pd.DataFrame())
     with replacing(METRICS / "ablations.md") as temporary:
         temporary.write_text("\n".join(text) or "No ablation was run.\n")

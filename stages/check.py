@@ -1,16 +1,34 @@
-"""Check every parameter before hours of work depend on it."""
+"""Check every parameter before hours depend on it, and write the recipes of all trainings."""
+
+import json
 
 from chain.core import params
-from chain.core.files import write_json
-from chain.pipeline.schema import check_experiment
-from stages.common import ARTIFACTS, PARAMS, run
+from chain.core.files import replacing, write_json
+from chain.pipeline.recipes import UNCHANGED, write_recipe
+from chain.pipeline.schema import Checked
+from stages.common import ARTIFACTS, PARAMS, profile_path, run
 
 
 def check() -> str:
-    experiment = check_experiment(params.load(PARAMS))
+    checked = Checked(params.load(PARAMS), lambda name: params.load(profile_path(name)))
+    experiment = checked.experiment
+    code = {
+        path.stem: json.loads(path.read_text())
+        for path in (ARTIFACTS / "code" / "methods").glob("*.json")
+    }
+    with replacing(ARTIFACTS / "recipes") as out:
+        for dataset in experiment.datasets:
+            for method in experiment.grid.methods:
+                configs = {UNCHANGED: checked.config(dataset, method)}
+                write_recipe(out / dataset / f"{method}.json", method, configs, code[method])
+            for table in experiment.ablations.tables:
+                method, configs = checked.variants(dataset, table)
+                place = out / dataset / "ablations" / f"{table}.json"
+                write_recipe(place, method, configs, code[method])
     (ARTIFACTS / "ablations").mkdir(parents=True, exist_ok=True)  # gathered even if there are none
     write_json(ARTIFACTS / "checked.json", {})  # same bytes always: only an error stops the rest
-    return f"check: {PARAMS} is sound; data sets: {', '.join(experiment.datasets)}"
+    left_out = "".join(f"; {line}" for line in checked.left_out)
+    return f"check: {PARAMS} is sound; data sets: {', '.join(experiment.datasets)}{left_out}"
 
 
 if __name__ == "__main__":

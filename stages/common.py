@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from chain.core import params
 from chain.core.errors import InputError
@@ -15,14 +17,34 @@ PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")
 DATA_ROOT = "CHAIN_DATA"
 
+P = TypeVar("P", bound=BaseModel)
+
 
 def parameters(*keys: str) -> list[Any]:
     """The values at dotted keys of `params.yaml`, in order.
 
     A stage must list the same keys in `dvc.yaml` (a test compares them), or DVC would not re-run it
-    when they change; `runtime` alone stays untracked, since it changes no result.
+    when they change. `runtime` alone stays untracked, since it changes no result.
     """
-    return list(params.select(params.load(PARAMS), keys).values())
+    return list(params.select(params.load(PARAMS), keys, str(PARAMS)).values())
+
+
+def profile(dataset: str, *keys: str) -> list[Any]:
+    """The values at dotted keys of `params/<data set>.yaml`, in order, as for `parameters`."""
+    path = profile_path(dataset)
+    return list(params.select(params.load(path), keys, str(path)).values())
+
+
+def profile_path(dataset: str) -> Path:
+    """The file that holds a data set's profile."""
+    return Path("params", f"{dataset}.yaml")
+
+
+def parsed(schema: type[P], key: str, dataset: str | None = None) -> P:
+    """The block at `key` of `params.yaml`, or of a data set's profile, checked by its schema."""
+    path = PARAMS if dataset is None else profile_path(dataset)
+    (block,) = parameters(key) if dataset is None else profile(dataset, key)
+    return params.parse(schema, block, key, str(path))
 
 
 def data_root(root: str) -> Path:

@@ -4,17 +4,15 @@ import shutil
 
 from chain import engines
 from chain.core.files import replacing
-from chain.core.params import parse
 from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import read_manifest
 from chain.video.pack import DecodeConfig, pack_frames
-from stages.common import ARTIFACTS, data_root, parameters, run
+from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
 
 def decode(dataset: str) -> str:
-    source, decoding, runtime = parameters(
-        f"data.{dataset}.source", f"data.{dataset}.decode", "runtime"
-    )
+    source, decoding = profile(dataset, "source", "decode")
+    (runtime,) = parameters("runtime")
     clips, out = ARTIFACTS / "clips" / dataset, ARTIFACTS / "frames" / dataset
     manifest_file = clips / "manifest.csv"
     if decoding is None:
@@ -22,7 +20,7 @@ def decode(dataset: str) -> str:
             temporary.mkdir()
             shutil.copy(manifest_file, temporary / "index.csv")
         return f"decode: ready-made features, nothing to decode; {out / 'index.csv'} lists them"
-    config = parse(DecodeConfig, decoding, f"data.{dataset}.decode")
+    config = parsed(DecodeConfig, "decode", dataset)
     root = data_root(source["root"]) if "root" in source else clips
     key = {"frames": config.frames, "size": config.size}  # a higher max_bad decodes nothing anew
     with scratch_folder(f"decode-{dataset}", key, [manifest_file]) as scratch:

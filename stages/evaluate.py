@@ -1,28 +1,42 @@
-"""mAP@K and precision-recall by Hamming ranking, once for each seed."""
+"""Hash codes of every clip, and their mAP@K and precision-recall by Hamming ranking."""
 
-from chain.core.files import by_seed, replacing, write_csv
-from chain.core.params import parse
-from chain.datasets.manifest import Roles, has_labels, read_index
-from chain.retrieval.codes import load_codes
+import numpy as np
+
+from chain.core.files import by_seed, replacing, write_csv, write_json
+from chain.core.runtime import RuntimeConfig, set_up
+from chain.datasets.manifest import Roles, has_labels
+from chain.methods.saved import load_method
+from chain.retrieval.codes import Codes, code_statistics, pack, save_codes
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.evaluate import evaluate_roles, stack_seeds
-from stages.common import ARTIFACTS, parameters, run
+from chain.training.encode import encode_store
+from chain.views.store import FeatureStore
+from stages.common import ARTIFACTS, parsed, run
 
 
-def evaluate_cell(dataset: str, method: str, bits: int) -> str:
-    roles, evaluation = parameters(f"data.{dataset}.roles", "evaluation")
-    roles = parse(Roles, roles, f"data.{dataset}.roles")
-    topk = parse(EvaluationConfig, evaluation, "evaluation").topk
-    index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
+def evaluate(dataset: str, method: str, bits: int) -> str:
+    roles = parsed(Roles, "roles", dataset)
+    topk = parsed(EvaluationConfig, "evaluation").topk
+    device = set_up(parsed(RuntimeConfig, "runtime"))
     cell = f"{method}_{bits}"
+    store = FeatureStore.open(ARTIFACTS / "features" / dataset)
+    models = by_seed(ARTIFACTS / "models" / dataset / cell, ".pt")
+    ids = store.index["id"].to_numpy(dtype=np.str_)
+    codes = {
+        seed: Codes(ids, pack(encode_store(load_method(weights), store, device)))
+        for seed, weights in models.items()
+    }
+    with replacing(ARTIFACTS / "codes" / dataset / cell) as out:
+        save_codes(out, ids, {seed: of_seed.codes for seed, of_seed in codes.items()})
+        statistics = {f"seed_{n}": code_statistics(one.codes) for n, one in codes.items()}
+        write_json(out / "statistics.json", statistics)
     with replacing(ARTIFACTS / "evaluations" / dataset / cell) as out:
         out.mkdir()
-        if not has_labels(index):
-            return f"evaluate: {dataset} has no categories, so there is nothing to evaluate"
-        folder = ARTIFACTS / "codes" / dataset / cell
+        if not has_labels(store.index):
+            return f"evaluate: codes of {bits} bits by {method}; {dataset} has no categories"
         tables = {
-            seed: evaluate_roles(load_codes(codes), index, roles, topk)
-            for seed, codes in by_seed(folder, ".npz").items()
+            seed: evaluate_roles(of_seed, store.index, roles, topk)
+            for seed, of_seed in codes.items()
         }
         for name, table in stack_seeds(tables).items():
             write_csv(out / f"{name}.csv", table)
@@ -33,4 +47,4 @@ def evaluate_cell(dataset: str, method: str, bits: int) -> str:
 
 
 if __name__ == "__main__":
-    run(evaluate_cell, "dataset", "method", "bits")
+    run(evaluate, "dataset", "method", "bits")

@@ -3,18 +3,16 @@
 import numpy as np
 
 from chain.core.files import replacing, write_csv
-from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels, read_index
 from chain.results.grid import FLOATS
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.floats import evaluate_floats
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parsed, run
 
 
 def floats(dataset: str) -> str:
-    roles, evaluation = parameters(f"data.{dataset}.roles", "evaluation")
-    roles = parse(Roles, roles, f"data.{dataset}.roles")
-    topk = parse(EvaluationConfig, evaluation, "evaluation").topk
+    roles = parsed(Roles, "roles", dataset)
+    topk = parsed(EvaluationConfig, "evaluation").topk
     features = ARTIFACTS / "features" / dataset
     index = read_index(features / "index.csv")
     with replacing(ARTIFACTS / "evaluations" / dataset / FLOATS) as out:

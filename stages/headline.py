@@ -10,7 +10,8 @@ METRICS, PLOTS = Path("metrics"), Path("plots/headline")
 
 
 def headline() -> str:
-    dataset, method, bits, seed = parameters("dataset", "method", "bits", "seed")
+    datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
+    dataset = datasets[0]
     cell = (ARTIFACTS, dataset, method, bits)
     scores = over_seeds(read_cell(*cell, "map"), "k")
     by_rank = over_seeds(read_cell(*cell, "by_rank"), "rank")

@@ -1,15 +1,14 @@
 """The search index of the database's codes."""
 
-from chain.core.params import parse
 from chain.datasets.manifest import Roles, read_index
 from chain.retrieval.codes import load_codes
 from chain.search.index import Index, SearchConfig, build, database_codes, origin, save
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parameters, parsed, run
 
 
 def index(dataset: str, method: str, bits: int) -> str:
-    roles, settings, seed = parameters(f"data.{dataset}.roles", "search", "seed")
-    config = parse(SearchConfig, settings, "search")
+    (seed,) = parameters("seed")
+    config, roles = parsed(SearchConfig, "search"), parsed(Roles, "roles", dataset)
     cell = f"{method}_{bits}"
     out = ARTIFACTS / "indexes" / dataset / cell
     made = origin(
@@ -22,7 +21,6 @@ def index(dataset: str, method: str, bits: int) -> str:
     )
     clips = read_index(ARTIFACTS / "features" / dataset / "index.csv")
     everything = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{seed}.npz")
-    roles = parse(Roles, roles, f"data.{dataset}.roles")
     codes = database_codes(everything, clips, roles.database)
     save(out, Index(build(codes.codes, config), codes.ids, made))
     return f"index: {len(codes.ids)} codes of {bits} bits in {out}"

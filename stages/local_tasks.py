@@ -6,7 +6,6 @@ import numpy as np
 
 from chain.analysis.order import order_counts
 from chain.core.files import replacing
-from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.demo import ORDER_ONLY
 from chain.datasets.manifest import Roles, has_labels, select
@@ -18,18 +17,16 @@ from chain.methods.chain import Chain
 from chain.methods.saved import load_method
 from chain.scenes.clustering import cluster_scenes
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parameters, parsed, run
 
 
 def local_tasks(dataset: str, bits: int) -> str:
-    roles, figures, seed, runtime = parameters(
-        f"data.{dataset}.roles", "figures", "seed", "runtime"
-    )
-    set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
+    figures, seed = parameters("figures", "seed")
+    roles = parsed(Roles, "roles", dataset)
+    set_up(parsed(RuntimeConfig, "runtime"), training=True)
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
     model = load_method(ARTIFACTS / "models" / dataset / f"chain_{bits}" / f"seed_{seed}.pt")
     assert isinstance(model, Chain)
-    roles = parse(Roles, roles, f"data.{dataset}.roles")
     clips = select(store.index, roles.query or roles.train)
     labels = store.index["labels"].to_numpy()
     paired = np.isin(labels[clips], ORDER_ONLY)

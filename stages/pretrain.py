@@ -11,32 +11,30 @@ from chain.backbones.networks import PRETRAIN
 from chain.backbones.pretraining import PretrainConfig, pretrain
 from chain.backbones.weights import backbone_config, load_weights
 from chain.core.files import replacing
-from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import Roles, read_index, select
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parsed, profile, profile_path, run
 
 
 def backbone_weights(dataset: str) -> str:
-    backbone, roles, training, runtime = parameters(
-        f"data.{dataset}.backbone", f"data.{dataset}.roles", "pretrain", "runtime"
-    )
+    (backbone,) = profile(dataset, "backbone")
+    roles, training = parsed(Roles, "roles", dataset), parsed(PretrainConfig, "pretrain")
     frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "backbones" / f"{dataset}.pt"
     if backbone is None:
         _write(out, {})
         return f"pretrain: ready-made features, no CNN; {out} is empty"
-    config = backbone_config(backbone, f"data.{dataset}.backbone")
-    key = {"backbone": backbone, "roles": roles, "pretrain": training}
+    config = backbone_config(backbone, str(profile_path(dataset)))
+    key = {name: part.model_dump() for name, part in (("roles", roles), ("pretrain", training))}
+    key["backbone"] = backbone
     with scratch_folder(f"pretrain-{dataset}", key, [frames / "frames.npy"]) as scratch:
         if config.weights == PRETRAIN:
-            split = parse(Roles, roles, f"data.{dataset}.roles").train
             weights = pretrain(
                 np.load(frames / "frames.npy", mmap_mode="r"),
-                select(read_index(frames / "index.csv"), split),
+                select(read_index(frames / "index.csv"), roles.train),
                 config,
-                parse(PretrainConfig, training, "pretrain"),
-                set_up(parse(RuntimeConfig, runtime, "runtime")),
+                training,
+                set_up(parsed(RuntimeConfig, "runtime")),
                 scratch,
             )
         else:

@@ -5,21 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from chain.core.files import replacing
-from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels, read_index, select
 from chain.figures.gallery import gallery
 from chain.figures.retrieval_examples import choose_queries, embed_categories, gallery_rows
 from chain.figures.style import save
 from chain.figures.tsne import tsne_panels
 from chain.retrieval.codes import load_codes
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parameters, parsed, run
 
 COMPARED = ("chain", "conmh")  # as in the paper's figures 5 and 6
 
 
 def retrieved(dataset: str, bits: int) -> str:
-    grid, settings, seed, roles = parameters("grid", "figures", "seed", f"data.{dataset}.roles")
-    roles = parse(Roles, roles, f"data.{dataset}.roles")
+    grid, settings, seed = parameters("grid", "figures", "seed")
+    roles = parsed(Roles, "roles", dataset)
     methods = [method for method in COMPARED if method in grid["methods"]]
     index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
     packed = ARTIFACTS / "frames" / dataset / "frames.npy"

@@ -9,7 +9,6 @@ import numpy as np
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
 from chain.core.errors import InputError
-from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_index
 from chain.features.bank import FeatureExtractor
@@ -19,24 +18,23 @@ from chain.search.index import origin
 from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
 from chain.search.sheet import contact_sheet, results
 from chain.video.pack import DecodeConfig
-from stages.common import ARTIFACTS, parameters
+from stages.common import ARTIFACTS, parameters, parsed, profile, profile_path
 
 
 def search(video: Path, k: int, sheet: Path | None) -> str:
-    dataset, method, bits, seed, runtime = parameters(
-        "dataset", "method", "bits", "seed", "runtime"
-    )
-    decode, backbone = parameters(f"data.{dataset}.decode", f"data.{dataset}.backbone")
+    datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
+    dataset = datasets[0]
+    decode, backbone = profile(dataset, "decode", "backbone")
     if decode is None or backbone is None:
         raise InputError(f"{dataset}: made from ready features, so that no video can be coded")
-    cnn = backbone_config(backbone, f"data.{dataset}.backbone")
+    cnn = backbone_config(backbone, str(profile_path(dataset)))
     cell, cnn_file = f"{method}_{bits}", ARTIFACTS / "backbones" / f"{dataset}.pt"
     weights = ARTIFACTS / "models" / dataset / cell / f"seed_{seed}.pt"
     wanted = origin(dataset, method, bits, seed, weights, cnn_file)
     index = open_index(ARTIFACTS / "indexes" / dataset / cell, wanted)
-    images = read_query(video, parse(DecodeConfig, decode, f"data.{dataset}.decode"))
+    images = read_query(video, parsed(DecodeConfig, "decode", dataset))
 
-    device = set_up(parse(RuntimeConfig, runtime, "runtime"))
+    device = set_up(parsed(RuntimeConfig, "runtime"))
     with loading(cnn_file):
         network = load_backbone(cnn, cnn_file)
     features = FeatureExtractor(network, cnn.size, device)(images)

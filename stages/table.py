@@ -9,7 +9,8 @@ from stages.common import ARTIFACTS, parameters, run
 
 
 def table(folder: str) -> str:
-    dataset, method, bits, seed = parameters("dataset", "method", "bits", "seed")
+    datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
+    dataset = datasets[0]
     cell = f"{method}_{bits}"
     codes = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{seed}.npz")
     clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")

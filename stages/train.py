@@ -9,31 +9,25 @@ import pandas as pd
 import torch
 
 from chain.core.files import replacing, write_csv
-from chain.core.params import parse
 from chain.core.processes import side_by_side
 from chain.core.runtime import RuntimeConfig
 from chain.core.scratch import SCRATCH, scratch_folder
-from chain.methods import method_config
 from chain.methods.saved import save_description
-from chain.training import Run, distributed, train_run
+from chain.pipeline.recipes import UNCHANGED, read_recipe
+from chain.training import distributed
+from chain.training.loop import Run, train_run
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parameters, parsed, run
 
 
 def train_cell(dataset: str, method: str, bits: int) -> str:
-    shared, own, published, seed, repeats, runtime = parameters(
-        f"data.{dataset}.methods.all",
-        f"data.{dataset}.methods.{method}",
-        f"methods.{method}",
-        "seed",
-        "repeats",
-        "runtime",
-    )
-    config = method_config(method, published, shared, own)
-    machine = parse(RuntimeConfig, runtime, "runtime")
+    seed, repeats = parameters("seed", "repeats")
+    machine = parsed(RuntimeConfig, "runtime")
+    recipe = read_recipe(ARTIFACTS / "recipes" / dataset / f"{method}.json")
+    config = recipe.configs()[UNCHANGED]
     features, cell = ARTIFACTS / "features" / dataset, f"{method}_{bits}"
     processes = distributed.processes()
-    key = config.model_dump() | {"threads": machine.training_threads, "processes": processes}
+    key = recipe.model_dump() | {"threads": machine.training_threads, "processes": processes}
     runs = [Run(method, config, features, bits, seed + number) for number in range(repeats)]
     with distributed.joined() as rank:
         if rank:  # the first writes for all

@@ -19,15 +19,15 @@ from chain.results.ablation_tables import TRANSFER, transfer_markdown
 from chain.results.grid import over_seeds
 from chain.retrieval.config import EvaluationConfig
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, parameters, parsed, run
 
 METRICS = Path("metrics")
 
 
 def transfer(bits: int) -> str:
-    datasets, grid, evaluation, runtime = parameters("datasets", "grid", "evaluation", "runtime")
-    topk = parse(EvaluationConfig, evaluation, "evaluation").topk
-    device = set_up(parse(RuntimeConfig, runtime, "runtime"), training=True)
+    datasets, grid = parameters("datasets", "grid")
+    topk = parsed(EvaluationConfig, "evaluation").topk
+    device = set_up(parsed(RuntimeConfig, "runtime"), training=True)
     stores = {name: FeatureStore.open(ARTIFACTS / "features" / name) for name in datasets}
     made_with = {
         name: json.loads((ARTIFACTS / "features" / name / "made_with.json").read_text())

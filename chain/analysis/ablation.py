@@ -1,46 +1,22 @@
 """Ablations: a method with one thing changed, trained and evaluated beside the grid."""
 
 from pathlib import Path
-from typing import Any, Self
 
 import pandas as pd
 import torch
-from pydantic import RootModel, model_validator
 
 from chain.core.files import write_csv
-from chain.core.params import Parameters
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles
 from chain.methods.base import Method
 from chain.results.grid import read_table
 from chain.retrieval.codes import Codes, pack
 from chain.retrieval.evaluate import evaluate_roles
-from chain.training import Run, encode_store, train_run
+from chain.training.encode import encode_store
+from chain.training.loop import Run, train_run
 from chain.views.store import FeatureStore
 
 TABLES = ("map", "queries")
-
-
-class Variants(RootModel[dict[str, dict[str, Any]]]):
-    """One table: the changes of a method's parameters by the name of the variant."""
-
-    @model_validator(mode="after")
-    def _default_is_the_unchanged_method(self) -> Self:
-        if "default" in self.root:
-            raise ValueError(
-                "default is the method without a change; give the variant another name"
-            )
-        return self
-
-
-class AblationsConfig(Parameters):
-    """All tables, and where they are made."""
-
-    datasets: list[str]
-    tables: list[str]
-    """Those of `chain` that are made."""
-    chain: dict[str, Variants]
-    chain_plus: dict[str, Variants]
 
 
 def encode_and_evaluate(

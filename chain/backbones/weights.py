@@ -22,49 +22,55 @@ from chain.core.params import parse
 from chain.datasets.manifest import file_sha256
 from chain.downloads.fetch import fetch
 
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TRANSFORMERS = (open_clip.PREFIX, "vit_", "maxvit_")
 """What the names of networks begin with that embed the positions of one input size."""
 
 
-def backbone_config(tree: Any, key: str) -> BackboneConfig:
-    """The checked and completed parameters at `key` of `params.yaml`."""
-    return resolve(parse(DeclaredBackbone, tree, key), key)
+def backbone_config(tree: Any, file: str) -> BackboneConfig:
+    """The checked and completed parameters `backbone` of a data set's profile, which is `file`."""
+    return resolve(parse(DeclaredBackbone, tree, "backbone", file), f"{file}: backbone")
 
 
-def resolve(declared: DeclaredBackbone, key: str) -> BackboneConfig:
+def resolve(declared: DeclaredBackbone, place: str) -> BackboneConfig:
     """Complete size, mean and std from what named weights say of themselves; nothing is loaded.
 
-    Raises InputError, with the parameter below `key`, if a value is missing and not known, or
-    differs from a known one. The size is free, except for networks that embed positions.
+    Weights that are learned here have ImageNet's mean and std unless others are given. The size is
+    free, except for networks that embed positions. Raises InputError, naming the parameter below
+    `place`, if a value is missing and not known, or differs from the one that the weights expect.
     """
     source = origin(declared)
     positions = declared.name.startswith(TRANSFORMERS)
     if positions and source == "pretrain":
-        raise InputError(f"params.yaml: {key}.weights: {PRETRAIN!r} is for convolutional networks")
+        raise InputError(f"{place}.weights: {PRETRAIN!r} is for convolutional networks")
     if declared.sha256 and source in ("pretrain", "name"):
-        raise InputError(f"params.yaml: {key}.sha256: only for weights from a file or a URL")
+        raise InputError(f"{place}.sha256: only for weights from a file or a URL")
     own = known_input(declared)
     given = {name: getattr(declared, name) for name in ("size", "mean", "std")}
     for name, value in given.items():
-        place = f"params.yaml: {key}.{name}"
         if value is None and name not in own:
-            raise InputError(f"{place}: missing; only weights with a name say what they expect")
-        fixed = name in own and (positions or name != "size")
+            raise InputError(
+                f"{place}.{name}: missing; only weights with a name say what they expect"
+            )
+        fixed = name in own and source != "pretrain" and (positions or name != "size")
         if value is not None and fixed and value != own[name]:
-            raise InputError(f"{place}: {value}, but the weights expect {own[name]} (or leave out)")
+            raise InputError(
+                f"{place}.{name}: {value}, but the weights expect {own[name]} (or leave out)"
+            )
         given[name] = own[name] if value is None else value
     return BackboneConfig(**declared.model_dump() | given)
 
 
 def known_input(config: DeclaredBackbone) -> dict[str, Any]:
     """What is known of `size`, `mean` and `std` without loading anything."""
-    named = origin(config) == "name"
+    source = origin(config)
+    named = source == "name"
     if config.name.startswith(open_clip.PREFIX):
         own = {"size": open_clip.model_config(config.name)["vision_cfg"]["image_size"]}
         expected = open_clip.pretrained_config(config.name, config.weights) if named else {}
         return own | {name: list(expected[name]) for name in ("mean", "std") if named}
     if not named:
-        return {}
+        return {"mean": IMAGENET_MEAN, "std": IMAGENET_STD} if source == "pretrain" else {}
     expected = torchvision.models.get_model_weights(config.name)[config.weights].transforms()
     return {
         "size": expected.crop_size[0],
@@ -73,11 +79,11 @@ def known_input(config: DeclaredBackbone) -> dict[str, Any]:
     }
 
 
-def check_source(config: DeclaredBackbone, key: str) -> None:
+def check_source(config: DeclaredBackbone, place: str) -> None:
     """InputError if `config.weights` is neither a name nor a file that is there."""
     if origin(config) == "file" and not Path(config.weights).is_file():
         raise InputError(
-            f"{key}.weights: {config.weights!r} is neither a file nor weights of {config.name} "
+            f"{place}.weights: {config.weights!r} is neither a file nor weights of {config.name} "
             f"({', '.join(weight_names(config.name))}); {_choices(config)}"
         )
 

@@ -63,14 +63,14 @@ def load(path: Path) -> dict[str, Any]:
     return tree
 
 
-def select(tree: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+def select(tree: Mapping[str, Any], keys: Sequence[str], file: str) -> dict[str, Any]:
     """The values at dotted `keys`; InputError naming the first key that is missing."""
     chosen = {}
     for key in keys:
         value: Any = tree
         for part in key.split("."):
             if not isinstance(value, Mapping) or part not in value:
-                raise InputError(f"params.yaml: {key}: no such parameter")
+                raise InputError(f"{file}: {key}: no such parameter")
             value = value[part]
         chosen[key] = value
     return chosen
@@ -100,7 +100,7 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 P = TypeVar("P", bound=BaseModel)
 
 
-def parse(schema: type[P], value: Any, name: str) -> P:
+def parse(schema: type[P], value: Any, name: str, file: str = "params.yaml") -> P:
     """`value` checked against `schema`; InputError with one line naming the first bad key."""
     try:
         return schema.model_validate(value)
@@ -117,4 +117,4 @@ def parse(schema: type[P], value: Any, name: str) -> P:
             detail = f"{message[0].lower()}{message[1:]}"
             if not isinstance(first["input"], Mapping | list):
                 detail += f" (it is {first['input']!r})"
-        raise InputError(f"params.yaml: {key}: {detail}") from None
+        raise InputError(f"{file}: {key}: {detail}") from None

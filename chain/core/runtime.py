@@ -3,14 +3,15 @@
 import ctypes
 import os
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.engines import Engine
+
+Engine = Literal["threads", "ray"]
 
 M_MMAP_THRESHOLD = -3  # malloc.h
 

@@ -18,14 +18,15 @@ SEPARATOR = ";"
 
 
 class Roles(Parameters):
-    """The split that plays each role; two roles may name the same one.
+    """The split that plays each role: the one of the same name, unless another is named.
 
-    `database` and `query` may be null for a data set that is only trained on.
+    Two roles may name the same split. `database` and `query` may be null for a data set that is
+    only trained on.
     """
 
-    train: str
-    database: str | None
-    query: str | None
+    train: str = "train"
+    database: str | None = "database"
+    query: str | None = "query"
 
 
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
@@ -99,11 +100,11 @@ def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
     return rows
 
 
-def check_retrieval(manifest: pd.DataFrame, roles: Roles, topk: Sequence[int]) -> None:
+def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
     """Check that labelled clips can be evaluated by retrieval, before hours of training.
 
     Raises InputError if a role has no clips, a query has no category, the database has fewer than
-    two or fewer clips than the largest K of `topk`, or a query's category does not occur in it.
+    two categories, or a query's category does not occur in it.
     """
     select(manifest, roles.train)
     for role in ("database", "query"):
@@ -129,9 +130,4 @@ def check_retrieval(manifest: pd.DataFrame, roles: Roles, topk: Sequence[int]) -
         raise InputError(
             f"roles: category {absent[0]!r} is in split {roles.query!r} (query) but not in "
             f"{roles.database!r} (database)"
-        )
-    if max(topk) > len(database):
-        raise InputError(
-            f"params.yaml: evaluation.topk: {max(topk)} is more than the {len(database)} clips of "
-            "the database"
         )

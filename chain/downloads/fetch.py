@@ -119,7 +119,7 @@ def fetch(url: str, sha256: str | None, path: Path) -> str:
         raise InputError(f"{url}: its sha256 is {found}, expected {sha256}")
     os.replace(part, path)
     if sha256 is None:
-        log.info("%s: nothing to check it by; put its sha256 in params.yaml: %s", url, found)
+        log.info("%s: nothing to check it by; put its sha256 in the profile: %s", url, found)
     return found
 
 

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from chain.core.errors import InputError
+from chain.core.runtime import Engine
 
 if TYPE_CHECKING:
     from chain.features.bank import Compute
     from chain.video.pack import Decode
-
-Engine = Literal["threads", "ray"]
 
 # Imports are inside, for whoever needs less: torch, PyAV and Ray take seconds to load.
 

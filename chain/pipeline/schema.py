@@ -1,28 +1,30 @@
-"""The schema of the whole `params.yaml`, and the checks that cross its sections."""
+"""The schema of `params.yaml` and of a data set's profile, and checks that cross their parts."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, RootModel, model_validator
 
-from chain.analysis.ablation import AblationsConfig
 from chain.backbones.networks import DeclaredBackbone
 from chain.backbones.pretraining import PretrainConfig
 from chain.backbones.weights import check_source, resolve
 from chain.core.errors import InputError
 from chain.core.params import Parameters, parse
 from chain.core.runtime import RuntimeConfig, find_device
-from chain.datasets import source_config
-from chain.datasets.feature_files import ReadyConfig
 from chain.datasets.manifest import Roles
-from chain.downloads.fetch import DownloadConfig
+from chain.datasets.sources import has_feature_files, source_config
 from chain.features.augmentation import STRENGTHS, AugmentConfig
 from chain.features.bank import BankConfig
-from chain.methods import METHODS, method_class, method_config
+from chain.methods import method_class
 from chain.methods.base import MethodConfig
+from chain.pipeline.layers import PARAMS, Layer, Layers
+from chain.pipeline.recipes import UNCHANGED
 from chain.retrieval.config import EvaluationConfig
 from chain.search.index import SearchConfig
 from chain.video.pack import DecodeConfig
+
+PROFILES = Path("params")
 
 
 def _no_name_twice(names: list[str]) -> list[str]:
@@ -34,31 +36,14 @@ def _no_name_twice(names: list[str]) -> list[str]:
 
 CodeLength = Annotated[int, Field(ge=8, multiple_of=8)]
 Seed = Annotated[int, Field(ge=0)]
-Names = Annotated[list[str], Field(min_length=1), AfterValidator(_no_name_twice)]
+Names = Annotated[list[str], AfterValidator(_no_name_twice)]
+SomeNames = Annotated[Names, Field(min_length=1)]
 
 
 class Grid(Parameters):
     """What is compared, at each of the code lengths in `dvc.yaml`."""
 
-    methods: Names
-
-
-class DataSet(Parameters):
-    """One data set: its clips, frames and features, and what it changes in the methods.
-
-    `decode`, `backbone` and `bank` are null for ready-made features, which have no pixels.
-    """
-
-    download: bool
-    """Whether `downloads` are fetched where they are missing."""
-    downloads: dict[str, DownloadConfig]
-    source: dict[str, Any]
-    roles: Roles
-    decode: DecodeConfig | None
-    backbone: DeclaredBackbone | None
-    bank: BankConfig | None
-    methods: dict[str, dict[str, Any]]
-    """Overrides of the top-level `methods`: `all` for every method, then one entry a method."""
+    methods: SomeNames
 
 
 class FiguresConfig(Parameters):
@@ -73,139 +58,198 @@ class FiguresConfig(Parameters):
     seed: Seed
 
 
+class Variants(RootModel[dict[str, dict[str, Any]]]):
+    """One table of ablations: the changes of a method's parameters by the name of the variant."""
+
+    @model_validator(mode="after")
+    def _default_is_the_unchanged_method(self) -> Self:
+        if UNCHANGED in self.root:
+            raise ValueError(
+                f"{UNCHANGED} is the method without a change; give the variant another name"
+            )
+        return self
+
+
+class AblationsConfig(Parameters):
+    """Tables of variants, each of one method."""
+
+    tables: Names
+    """Those that are made, by their names in `variants`."""
+    variants: dict[str, dict[str, Variants]]
+    """Method -> table -> variants; no two tables have the same name."""
+
+    @model_validator(mode="after")
+    def _no_table_twice(self) -> Self:
+        _no_name_twice([table for tables in self.variants.values() for table in tables])
+        return self
+
+    def method_of(self, table: str) -> str:
+        """The method that a table is of; InputError if there is no such table."""
+        for method, tables in self.variants.items():
+            if table in tables:
+                return method
+        known = [table for tables in self.variants.values() for table in tables]
+        raise InputError(
+            f"{PARAMS}: ablations.tables: {table!r} is not under ablations.variants "
+            f"(there: {', '.join(known)})"
+        )
+
+
 class Experiment(Parameters):
     """`params.yaml`."""
 
-    dataset: str
+    datasets: SomeNames
+    """Those of which the tables tell; the first is the headline's."""
     method: str
     bits: CodeLength
     seed: Seed
     repeats: Annotated[int, Field(ge=1)]
-    datasets: Names
     grid: Grid
-    data: dict[str, DataSet]
+    evaluation: EvaluationConfig
+    figures: FiguresConfig
+    runtime: RuntimeConfig
+    methods: dict[str, dict[str, Any]]
+    ablations: AblationsConfig
     augment: AugmentConfig
     pretrain: PretrainConfig
-    methods: dict[str, dict[str, Any]]
-    evaluation: EvaluationConfig
-    ablations: AblationsConfig
-    figures: FiguresConfig
     search: SearchConfig
-    runtime: RuntimeConfig
 
 
-def check_experiment(tree: dict[str, Any]) -> Experiment:
-    """The whole tree, checked; InputError with one line naming the first key at fault."""
-    experiment = parse(Experiment, tree, "")
-    _known("dataset", experiment.dataset, experiment.datasets, "not among datasets")
-    method_class(experiment.method)
-    _known("method", experiment.method, experiment.grid.methods, "not among grid.methods")
-    _known("grid.methods", "chain", experiment.grid.methods, "has to be among them")
-    find_device(experiment.runtime)
-    topk = experiment.evaluation.topk
-    if experiment.figures.k not in topk:
-        raise InputError(f"params.yaml: figures.k: {experiment.figures.k} is not among {topk}")
-    for name in experiment.datasets:
-        _known("datasets", name, experiment.data, "not described under data")
-        _check_source(experiment, name)
-        for method in experiment.grid.methods:
-            _check_method(experiment, name, method, {}, "")
-    for name in experiment.ablations.datasets:
-        _known("ablations.datasets", name, experiment.datasets, "not among datasets")
-        for table in experiment.ablations.tables:
-            _known(
-                "ablations.tables", table, experiment.ablations.chain, "not under ablations.chain"
+class Profile(Parameters):
+    """`params/<data set>.yaml`: clips, frames, features, and what the data set changes in methods.
+
+    `decode`, `backbone` and `bank` are null for ready-made features, which have no pixels.
+    """
+
+    source: dict[str, Any]
+    roles: Roles
+    decode: DecodeConfig | None
+    backbone: DeclaredBackbone | None
+    bank: BankConfig | None
+    methods: dict[str, dict[str, Any]]
+    """Overrides of `methods` in `params.yaml`, by method; `all` is for each that has such keys."""
+
+
+def profile_path(dataset: str) -> Path:
+    """The file that holds a data set's profile."""
+    return PROFILES / f"{dataset}.yaml"
+
+
+class Checked:
+    """The parameters of a run, found sound.
+
+    `experiment` is `params.yaml`, `profiles` the data sets of `experiment.datasets`. Raises
+    InputError with one line that names the first file and key at fault.
+    """
+
+    def __init__(
+        self, tree: Mapping[str, Any], load_profile: Callable[[str], Mapping[str, Any]]
+    ) -> None:
+        self.experiment = experiment = parse(Experiment, tree, "")
+        self.profiles = {
+            name: parse(Profile, load_profile(name), "", str(profile_path(name)))
+            for name in experiment.datasets
+        }
+        method_class(experiment.method)
+        _known("method", experiment.method, experiment.grid.methods, "not among grid.methods")
+        _known("grid.methods", "chain", experiment.grid.methods, "has to be among them")
+        find_device(experiment.runtime)
+        topk = experiment.evaluation.topk
+        if experiment.figures.k not in topk:
+            raise InputError(f"{PARAMS}: figures.k: {experiment.figures.k} is not among {topk}")
+        for name, profile in self.profiles.items():
+            self._check_profile(name, profile)
+            self._layers(name).check()
+            for method in experiment.grid.methods:
+                self.config(name, method)
+            for table in experiment.ablations.tables:
+                self.variants(name, table)
+
+    def config(self, dataset: str, method: str) -> MethodConfig:
+        """The parameters of a method on a data set."""
+        config = self._layers(dataset).config(method)
+        self._check_frames(dataset, method, config)
+        if missing := self._missing_views(dataset, config):
+            raise InputError(f"{PARAMS}: methods.{method}.spatial: {missing}")
+        return config
+
+    def variants(self, dataset: str, table: str) -> tuple[str, dict[str, MethodConfig]]:
+        """The method of a table of ablations, and the parameters of each variant on a data set.
+
+        Variants are left out for which the data set has no views, and all variants of a method
+        that the grid does not hold.
+        """
+        ablations = self.experiment.ablations
+        method, found = ablations.method_of(table), {}
+        for variant, change in ablations.variants[method][table].root.items():
+            place = f"ablations.variants.{method}.{table}.{variant}"
+            config = self._layers(dataset).config(method, Layer(change, place))
+            self._check_frames(dataset, method, config)
+            if method in self.experiment.grid.methods and not self._missing_views(dataset, config):
+                found[variant] = config
+        return method, found
+
+    @property
+    def left_out(self) -> list[str]:
+        """A line for each data set some of whose ablations are left out, for want of views."""
+        lines = []
+        for dataset in self.profiles:
+            names = [
+                f"{table}.{variant}"
+                for table in self.experiment.ablations.tables
+                for variants in self.experiment.ablations.variants.values()
+                for variant in variants.get(table, Variants({})).root
+                if variant not in self.variants(dataset, table)[1]
+            ]
+            if names:
+                lines.append(f"ablations left out on {dataset}: {', '.join(names)}")
+        return lines
+
+    def _layers(self, dataset: str) -> Layers:
+        profile = self.profiles[dataset]
+        return Layers(self.experiment.methods, profile.methods, str(profile_path(dataset)))
+
+    def _check_profile(self, name: str, profile: Profile) -> None:
+        file = str(profile_path(name))
+        ready = has_feature_files(source_config(profile.source, "source", file))
+        for key in ("decode", "backbone", "bank"):
+            if (getattr(profile, key) is None) != ready:
+                state = "has to be null" if ready else "null"
+                source = "ready-made features (source.kind: features)"
+                reason = f"{source} have no pixels" if ready else f"only {source} do without it"
+                raise InputError(f"{file}: {key}: {state}: {reason}")
+        for kind in profile.bank.spatial if profile.bank else ():
+            self.experiment.augment.scaled(STRENGTHS[kind])
+        if profile.backbone:
+            check_source(profile.backbone, f"{file}: backbone")
+            resolve(profile.backbone, f"{file}: backbone")
+
+    def _check_frames(self, dataset: str, method: str, config: MethodConfig) -> None:
+        profile, file = self.profiles[dataset], profile_path(dataset)
+        if profile.decode is None:
+            key, stored = "source.frames", profile.source["frames"]
+        else:
+            key, stored = "decode.frames", profile.decode.frames
+        if config.frames > stored:
+            raise InputError(
+                f"{PARAMS}: methods.{method}.frames: {config.frames} is more than the "
+                f"{stored} of {file}: {key}"
             )
-            for variant, changed in experiment.ablations.chain[table].root.items():
-                place = f"ablations.chain.{table}.{variant}"
-                _check_method(experiment, name, "chain", changed, place)
-        for table, variants in experiment.ablations.chain_plus.items():
-            for variant, changed in variants.root.items():
-                place = f"ablations.chain_plus.{table}.{variant}"
-                _check_method(experiment, name, "chain_plus", changed, place)
-    return experiment
+
+    def _missing_views(self, dataset: str, config: MethodConfig) -> str:
+        """Why a data set has no views for `config`; empty if it has."""
+        spatial = getattr(config, "spatial", "none")
+        if spatial in ("none", "feature"):  # made from the clean features
+            return ""
+        bank, file = self.profiles[dataset].bank, profile_path(dataset)
+        if bank is None:
+            return (
+                f"{spatial!r} needs pixels, which ready-made features lack; set "
+                f"methods.all.spatial in {file} to 'feature'"
+            )
+        return "" if spatial in bank.spatial else f"{spatial!r} is not among bank.spatial of {file}"
 
 
-def _check_source(experiment: Experiment, name: str) -> None:
-    data = experiment.data[name]
-    ready = isinstance(source_config(data.source, f"data.{name}.source"), ReadyConfig)
-    for key in ("decode", "backbone", "bank"):
-        if (getattr(data, key) is None) != ready:
-            state = "has to be null" if ready else "null"
-            source = "ready-made features (source.kind: features)"
-            reason = f"{source} have no pixels" if ready else f"only {source} do without it"
-            raise InputError(f"params.yaml: data.{name}.{key}: {state}: {reason}")
-    for kind in data.bank.spatial if data.bank else ():
-        experiment.augment.scaled(STRENGTHS[kind])
-    if data.backbone:
-        check_source(data.backbone, f"params.yaml: data.{name}.backbone")
-        resolve(data.backbone, f"data.{name}.backbone")
-    for method in data.methods:
-        _known(f"data.{name}.methods", method, ["all", *METHODS], "is no method")
-
-
-def _check_method(
-    experiment: Experiment, name: str, method: str, changed: dict[str, Any], place: str
-) -> None:
-    """Check `method` on data set `name`, as an ablation (at key `place`) has `changed` it."""
-    method_class(method)
-    data = experiment.data[name]
-    _known("methods", method, experiment.methods, "has no parameters")
-    for key in ("all", method):
-        _known(f"data.{name}.methods", key, data.methods, "missing (an empty mapping will do)")
-    layers = {
-        f"methods.{method}": experiment.methods[method],
-        f"data.{name}.methods.all": data.methods["all"],
-        f"data.{name}.methods.{method}": data.methods[method],
-        place: changed,
-    }
-    config = _layered(method, layers)
-    key, stored = _stored_frames(data)
-    if config.frames > stored:
-        raise InputError(
-            f"params.yaml: methods.{method}.frames: {config.frames} is more than the "
-            f"{stored} of data.{name}.{key}"
-        )
-    spatial = getattr(config, "spatial", "none")
-    if spatial in ("none", "feature"):  # made from the clean features
-        return
-    if data.bank is None:
-        remedy = f"set data.{name}.methods.{method}.spatial to 'feature' or 'none'"
-        raise InputError(
-            f"params.yaml: methods.{method}.spatial: {spatial!r} needs pixels, which ready-made "
-            f"features lack; {'leave out this ablation' if 'spatial' in changed else remedy}"
-        )
-    if spatial not in data.bank.spatial:
-        raise InputError(
-            f"params.yaml: methods.{method}.spatial: {spatial!r} is not among "
-            f"data.{name}.bank.spatial"
-        )
-
-
-def _layered(method: str, layers: Mapping[str, Mapping[str, Any]]) -> MethodConfig:
-    """The parameters of a method; an error names the layer (by key) with which it arises."""
-    trees = list(layers.values())
-    try:
-        return method_config(method, *trees)
-    except InputError as error:
-        for count, key in enumerate(layers, start=1):
-            try:
-                method_config(method, *trees[:count])
-            except InputError as partial:
-                if str(partial) == str(error):
-                    message = str(error).replace(f"methods.{method}", key, 1)
-                    raise InputError(message) from None
-        raise
-
-
-def _stored_frames(data: DataSet) -> tuple[str, int]:
-    """The key that says how many frames of a clip are stored, and how many."""
-    if data.decode is None:
-        return "source.frames", data.source["frames"]
-    return "decode.frames", data.decode.frames
-
-
-def _known(key: str, value: str, known: Any, otherwise: str) -> None:
+def _known(key: str, value: str, known: list[str], otherwise: str) -> None:
     if value not in known:
-        listed = ", ".join(known)
-        raise InputError(f"params.yaml: {key}: {value!r} {otherwise} (there: {listed})")
+        raise InputError(f"{PARAMS}: {key}: {value!r} {otherwise} (there: {', '.join(known)})")

@@ -16,9 +16,9 @@ from scipy.io import savemat
 from scipy.sparse import csc_array
 
 from chain.core.errors import InputError
-from chain.datasets import SOURCES, source_config
 from chain.datasets.feature_files import SAMPLE, file_stamp, read_labels
 from chain.datasets.manifest import COLUMNS, read_manifest, write_manifest
+from chain.datasets.sources import SOURCES, source_config
 
 T, F = 3, 4
 Labels = NDArray[Any]

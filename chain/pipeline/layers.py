@@ -1,0 +1,103 @@
+"""A method's parameters on a data set, merged from the layers in which they are written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from chain.core.errors import InputError
+from chain.core.params import leaves, merge, parse
+from chain.methods import METHODS, method_class
+from chain.methods.base import MethodConfig
+
+ALL = "all"
+"""The block that is meant for every method which has such parameters."""
+PARAMS = "params.yaml"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A part of a method's parameters, and where it is written."""
+
+    tree: Mapping[str, Any]
+    key: str
+    file: str = PARAMS
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The blocks `methods` of `params.yaml` and of a data set's profile.
+
+    A later layer overrides an earlier one: `all` and the method's block of `params.yaml`, `all` and
+    the method's block of the profile, and at last what an ablation changes.
+    """
+
+    published: Mapping[str, Mapping[str, Any]]
+    profile: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    profile_file: str = PARAMS
+
+    def check(self) -> None:
+        """InputError if a block belongs to no method, or a key of `all` to none of them."""
+        for layer in (Layer(self.published, "methods"), self._profile()):
+            for name in layer.tree:
+                if name not in (ALL, *METHODS):
+                    known = ", ".join([ALL, *METHODS])
+                    raise InputError(
+                        f"{layer.file}: {layer.key}: {name!r} is no method (there: {known})"
+                    )
+            shared = layer.tree.get(ALL, {})
+            known_keys = set().union(
+                *(leaves(applicable(shared, method_class(name).Config)) for name in METHODS)
+            )
+            for key in leaves(shared):
+                if key not in known_keys:
+                    raise InputError(
+                        f"{layer.file}: {layer.key}.{ALL}.{key}: no method has this parameter"
+                    )
+
+    def config(self, method: str, change: Layer | None = None) -> MethodConfig:
+        """The merged parameters; an InputError names the layer with which it arises."""
+        if method not in self.published:
+            raise InputError(f"{PARAMS}: methods: no block {method!r} ({{}} will do)")
+        layers = [*self._of(method), *([change] if change else [])]
+        try:
+            return _parsed(method, layers, layers[-1])
+        except InputError as error:
+            for count, layer in enumerate(layers, start=1):
+                try:
+                    _parsed(method, layers[:count], layers[-1])
+                except InputError as partial:
+                    if str(partial) == str(error):
+                        return _parsed(method, layers[:count], layer)  # raises it by that name
+            raise
+
+    def _profile(self) -> Layer:
+        return Layer(self.profile, "methods", self.profile_file)
+
+    def _of(self, method: str) -> Iterator[Layer]:
+        schema = method_class(method).Config
+        for block in (Layer(self.published, "methods"), self._profile()):
+            shared = applicable(block.tree.get(ALL, {}), schema)
+            yield Layer(shared, f"{block.key}.{ALL}", block.file)
+            yield Layer(block.tree.get(method, {}), f"{block.key}.{method}", block.file)
+
+
+def applicable(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
+    """Those parameters of a block `all` that the method with this schema has."""
+    chosen: dict[str, Any] = {}
+    for key, value in tree.items():
+        if key not in schema.model_fields:
+            continue
+        inner = schema.model_fields[key].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            chosen[key] = applicable(value, inner)
+        elif not isinstance(value, Mapping):
+            chosen[key] = value
+    return chosen
+
+
+def _parsed(method: str, layers: list[Layer], named: Layer) -> MethodConfig:
+    """The parameters from all of `layers`; an error names the place of `named`."""
+    tree = merge(*(layer.tree for layer in layers))
+    return parse(method_class(method).Config, tree, named.key, named.file)
