@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,29 @@ from chain.core import params
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
-TRAINING = {"epochs": 2, "batch": 16}
 SMALL = {
     "repeats": 2,
     "grid": {"methods": ["conmh", "chain", "chain_plus"]},
-    "ablations": {"tables": ["tasks"]},
-    "data": {
-        "demo": {
-            "source": {"clips_per_category": 6, "size": 32},
-            "decode": {"frames": 4, "size": 32},
-            "backbone": {"size": 32},
-            "bank": {"views": 2, "spatial": ["consistent"]},
-            "methods": {
-                "all": {"frames": 4},
-                "conmh": {"training": TRAINING},
-                "chain": {"training": TRAINING},
-                "chain_plus": {"training": TRAINING},
-            },
-        }
-    },
+    "ablations": {"tables": ["tasks", "additions"]},
     "pretrain": {"steps": 2, "batch": 4, "size": 32},
     "evaluation": {"topk": [5, 20]},
+}
+SMALL_PROFILE = {
+    "source": {"clips_per_category": 6, "size": 32},
+    "decode": {"frames": 4, "size": 32},
+    "backbone": {"size": 32},
+    "bank": {"views": 2, "spatial": ["consistent"]},
+    "methods": {"all": {"frames": 4, "training": {"epochs": 2, "batch": 16}}},
 }
 
 
 class Project:
     """A git repository with the project's files and its own parameters."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(
+        self, folder: Path, profile: Mapping[str, Any] = SMALL_PROFILE, **changes: Any
+    ) -> None:
+        """Parameters are ours, then SMALL's, then `changes`; `profile` is of the first data set."""
         self.folder = folder
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
@@ -51,7 +47,10 @@ class Project:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         tree = params.merge(params.load(ROOT / "params.yaml"), SMALL, changes)
-        (folder / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        own = f"params/{tree['datasets'][0]}.yaml"
+        merged = params.merge(params.load(ROOT / own), profile)
+        for name, content in {"params.yaml": tree, own: merged}.items():
+            (folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
         self.run("git", "init", "-q")
         self.run("git", "config", "user.name", "test")
         self.run("git", "config", "user.email", "test@example.org")

@@ -15,7 +15,7 @@ from chain.core import params
 from chain.core.errors import InputError
 from chain.core.scratch import SCRATCH
 from chain.views.store import FeatureStore
-from stages import decode, encode, evaluate, features, prepare, pretrain, train
+from stages import check, code, decode, evaluate, features, prepare, pretrain, train
 
 ROOT = Path(__file__).parents[2]
 T, F = 4, 6
@@ -40,10 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with h5py.File(root / f"{split}.h5", "w") as file:
             file["feats"] = values.astype(np.float32)
         savemat(root / f"{split}.mat", {"labels": labels})
-    tree = params.load(ROOT / "params.yaml")
-    tree["data"]["mini"] = {
-        "download": False,
-        "downloads": {},
+    profile = {
         "source": {
             "kind": "features",
             "root": "mini",
@@ -54,14 +51,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "test": {"features": ["test.h5"], "labels": ["test.mat"]},
             },
         },
-        "roles": {"train": "train", "database": "test", "query": "test"},
+        "roles": {"database": "test", "query": "test"},
         "decode": None,
         "backbone": None,
         "bank": None,
-        "methods": {"all": {"frames": T}, "lsh": {}},
+        "methods": {"all": {"frames": T, "spatial": "feature"}},
     }
-    tree |= {"repeats": 1, "evaluation": {"topk": [1, 5]}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    tree = params.load(ROOT / "params.yaml")
+    tree |= {"datasets": ["mini"], "repeats": 1, "evaluation": {"topk": [1, 5]}}
+    Path("params").mkdir()
+    Path("params/mini.yaml").write_text(yaml.safe_dump(profile))
+    Path("params.yaml").write_text(yaml.safe_dump(tree))
     return tmp_path
 
 
@@ -84,7 +84,9 @@ def test_from_files_to_map(here: Path) -> None:
         np.testing.assert_array_equal(store.clean[:20], file["feats"][()].astype(np.float16))
     assert store.index["labels"].tolist() == ["c1", "c2"] * 10 + [""] * 30
 
-    for stage in (train.train_cell, encode.encode, evaluate.evaluate_cell):
+    code.code()
+    check.check()
+    for stage in (train.train_cell, evaluate.evaluate):
         stage("mini", "lsh", 16)
     table: Any = pd.read_csv(here / "artifacts/evaluations/mini/lsh_16/map.csv")
     assert table["map_strict"].tolist() == [1.0, 1.0]  # LSH tells two far categories apart
