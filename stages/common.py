@@ -22,7 +22,7 @@ def parameters(*keys: str) -> list[Any]:
     A stage must list the same keys in `dvc.yaml` (a test compares them), or DVC would not re-run it
     when they change; `runtime` alone stays untracked, since it changes no result.
     """
-    return list(params.select(params.load(PARAMS), keys).values())
+    return list(params.select(params.load(PARAMS), keys, PARAMS).values())
 
 
 def data_root(root: str) -> Path:
