@@ -15,13 +15,13 @@ def encode(dataset: str, method: str, bits: int) -> str:
     device = set_up(parse(RuntimeConfig, runtime, "runtime"))
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
     models = by_seed(ARTIFACTS / "models" / dataset / f"{method}_{bits}", ".pt")
-    statistics = {}
+    codes = {
+        seed: pack(encode_store(load_method(weights), store, device))
+        for seed, weights in models.items()
+    }
+    statistics = {f"seed_{seed}": code_statistics(packed) for seed, packed in codes.items()}
     with replacing(ARTIFACTS / "codes" / dataset / f"{method}_{bits}") as out:
-        out.mkdir()
-        for seed, weights in models.items():
-            codes = pack(encode_store(load_method(weights), store, device))
-            save_codes(out / f"seed_{seed}.npz", store.index["id"].tolist(), codes)
-            statistics[f"seed_{seed}"] = code_statistics(codes)
+        save_codes(out, store.index["id"].tolist(), codes)
         write_json(out / "statistics.json", statistics)
     return f"encode: {len(store.index)} codes of {bits} bits by {method} on {dataset}"
 

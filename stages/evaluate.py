@@ -21,8 +21,8 @@ def evaluate_cell(dataset: str, method: str, bits: int) -> str:
             return f"evaluate: {dataset} has no categories, so there is nothing to evaluate"
         folder = ARTIFACTS / "codes" / dataset / cell
         tables = {
-            seed: evaluate_roles(load_codes(codes), index, roles, topk)
-            for seed, codes in by_seed(folder, ".npz").items()
+            seed: evaluate_roles(load_codes(folder, seed), index, roles, topk)
+            for seed in by_seed(folder, ".npy")
         }
         for name, table in stack_seeds(tables).items():
             write_csv(out / f"{name}.csv", table)

@@ -11,7 +11,7 @@ from stages.common import ARTIFACTS, parameters, run
 def table(folder: str) -> str:
     dataset, method, bits, seed = parameters("dataset", "method", "bits", "seed")
     cell = f"{method}_{bits}"
-    codes = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{seed}.npz")
+    codes = load_codes(ARTIFACTS / "codes" / dataset / cell, seed)
     clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")
     name = f"{dataset}_{cell}"
     create(Path(folder), name, codes, clips)

@@ -2,19 +2,26 @@
 
 Bit k of a code is bit 7 - k % 8 of its byte k // 8 (`np.packbits`, big-endian). Bit 1 stands for
 +1, bit 0 for -1, and sign(0) is +1.
+
+The codes of a data set by one method lie in a folder:
+
+* `ids.csv` has the clips' ids in its one column, `id`;
+* `seed_<n>.npy` holds the packed codes, in the order of the ids, of the model trained from seed n.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from chain.core.errors import InputError
-from chain.core.files import replacing
+from chain.core.files import write_csv
+
+IDS = "ids.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,24 +83,44 @@ def words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(np.ascontiguousarray(padded).view(np.uint64).T)
 
 
-def save_codes(path: Path, ids: Sequence[str], codes: NDArray[np.uint8]) -> None:
-    """Write ids and packed codes to an .npz file: the same bytes for the same content."""
-    checked = Codes(np.array(list(ids), dtype=np.str_), np.ascontiguousarray(codes))
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, ids=checked.ids, codes=checked.codes)
+def save_codes(folder: Path, ids: Sequence[str], codes: Mapping[int, NDArray[np.uint8]]) -> None:
+    """Write the packed `codes` (N, b / 8) of each seed, and the N `ids` that they share.
+
+    The same content gives the same bytes. Raises InputError, before anything is written, if codes
+    and ids do not fit together (see `Codes`).
+    """
+    names = np.array(list(ids), dtype=np.str_)
+    checked = {seed: Codes(names, packed).codes for seed, packed in codes.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / IDS, pd.DataFrame({"id": names}))
+    for seed, packed in checked.items():
+        np.save(folder / f"seed_{seed}.npy", np.ascontiguousarray(packed))
 
 
-def load_codes(path: Path) -> Codes:
-    """Read what `save_codes` wrote; InputError naming the file if it is missing or not that."""
+def load_codes(folder: Path, seed: int) -> Codes:
+    """Read the codes of one seed that `save_codes` wrote.
+
+    Raises InputError naming the file if one is missing or damaged, or if codes and ids do not fit
+    together.
+    """
+    path, names = folder / f"seed_{seed}.npy", folder / IDS
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Codes(arrays["ids"], arrays["codes"])
+        with path.open("rb") as file:
+            packed = np.lib.format.read_array(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError):
+        raise InputError(f"{path}: not a file of codes (.npy)") from None
+    try:
+        ids = pd.read_csv(names, dtype=str, keep_default_na=False)["id"]
+    except FileNotFoundError:
+        raise InputError(f"{names}: no such file") from None
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{names}: not a table of ids (.csv with the column `id`)") from None
+    try:
+        return Codes(ids.to_numpy(dtype=np.str_), packed)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{path}: not a file of codes (.npz with `ids` and `codes`)") from None
+        raise InputError(f"{path} with {IDS}: {error}") from None
 
 
 def code_statistics(codes: NDArray[np.uint8]) -> dict[str, float]:
