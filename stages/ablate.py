@@ -4,7 +4,8 @@ from itertools import product
 
 import pandas as pd
 
-from chain.analysis.ablation import TABLES, Variants, run_variant
+from chain.analysis.ablation import TABLES, run_variant
+from chain.analysis.variants import Variants
 from chain.core.files import replacing, write_csv
 from chain.core.params import parse
 from chain.core.processes import side_by_side

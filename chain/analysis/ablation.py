@@ -1,14 +1,11 @@
 """Ablations: a method with one thing changed, trained and evaluated beside the grid."""
 
 from pathlib import Path
-from typing import Any, Self
 
 import pandas as pd
 import torch
-from pydantic import RootModel, model_validator
 
 from chain.core.files import write_csv
-from chain.core.params import Parameters
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles
 from chain.methods.base import Method
@@ -21,44 +18,22 @@ from chain.views.store import FeatureStore
 TABLES = ("map", "queries")
 
 
-class Variants(RootModel[dict[str, dict[str, Any]]]):
-    """One table: the changes of a method's parameters by the name of the variant."""
-
-    @model_validator(mode="after")
-    def _default_is_the_unchanged_method(self) -> Self:
-        if "default" in self.root:
-            raise ValueError(
-                "default is the method without a change; give the variant another name"
-            )
-        return self
-
-
-class AblationsConfig(Parameters):
-    """All tables, and where they are made."""
-
-    datasets: list[str]
-    tables: list[str]
-    """Those of `chain` that are made."""
-    chain: dict[str, Variants]
-    chain_plus: dict[str, Variants]
-
-
 def encode_and_evaluate(
     model: Method, store: FeatureStore, roles: Roles, topk: list[int], device: torch.device
 ) -> dict[str, pd.DataFrame]:
-    """The tables of `Evaluation.tables` for the codes of all clips of a store."""
-    codes = Codes(
-        store.index["id"].to_numpy().astype(str), pack(encode_store(model, store, device))
-    )
+    """Encode all clips of a store and evaluate the codes; the tables of `Evaluation.tables`."""
+    ids = store.index["id"].to_numpy().astype(str)
+    codes = Codes(ids, pack(encode_store(model, store, device)))
     return evaluate_roles(codes, store.index, roles, topk)
 
 
 def run_variant(
     run: Run, roles: Roles, topk: list[int], machine: RuntimeConfig, scratch: Path
 ) -> dict[str, pd.DataFrame]:
-    """Train, encode and evaluate; the tables `map` and `queries` (see `Evaluation.tables`).
+    """Train, encode and evaluate; returns the tables `map` and `queries` of `Evaluation.tables`.
 
-    What is done is kept in `scratch`, so that a killed run loses no finished training.
+    The training keeps its checkpoints in `scratch`, and the tables are written there. So a run that
+    was killed goes on where it stopped, and one that was finished is only read.
     """
     paths = {name: scratch / f"{name}.csv" for name in TABLES}
     if not all(path.exists() for path in paths.values()):

@@ -26,27 +26,30 @@ TRANSFORMERS = (open_clip.PREFIX, "vit_", "maxvit_")
 """What the names of networks begin with that embed the positions of one input size."""
 
 
-def backbone_config(tree: Any, key: str) -> BackboneConfig:
-    """The checked and completed parameters at `key` of `params.yaml`."""
-    return resolve(parse(DeclaredBackbone, tree, key), key)
+def backbone_config(tree: Any, key: str, file: str | Path = "params.yaml") -> BackboneConfig:
+    """The parameters at `key` of `file`, checked and completed."""
+    return resolve(parse(DeclaredBackbone, tree, key, file), key, file)
 
 
-def resolve(declared: DeclaredBackbone, key: str) -> BackboneConfig:
+def resolve(
+    declared: DeclaredBackbone, key: str, file: str | Path = "params.yaml"
+) -> BackboneConfig:
     """Complete size, mean and std from what named weights say of themselves; nothing is loaded.
 
-    Raises InputError, with the parameter below `key`, if a value is missing and not known, or
-    differs from a known one. The size is free, except for networks that embed positions.
+    The size may be any, except for networks that embed positions. Raises InputError, with the file
+    and the parameter below `key`, if a value is missing that the weights do not tell, or differs
+    from what they tell.
     """
     source = origin(declared)
     positions = declared.name.startswith(TRANSFORMERS)
     if positions and source == "pretrain":
-        raise InputError(f"params.yaml: {key}.weights: {PRETRAIN!r} is for convolutional networks")
+        raise InputError(f"{file}: {key}.weights: {PRETRAIN!r} is for convolutional networks")
     if declared.sha256 and source in ("pretrain", "name"):
-        raise InputError(f"params.yaml: {key}.sha256: only for weights from a file or a URL")
+        raise InputError(f"{file}: {key}.sha256: only for weights from a file or a URL")
     own = known_input(declared)
     given = {name: getattr(declared, name) for name in ("size", "mean", "std")}
     for name, value in given.items():
-        place = f"params.yaml: {key}.{name}"
+        place = f"{file}: {key}.{name}"
         if value is None and name not in own:
             raise InputError(f"{place}: missing; only weights with a name say what they expect")
         fixed = name in own and (positions or name != "size")

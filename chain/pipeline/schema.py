@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from chain.analysis.ablation import AblationsConfig
+from chain.analysis.variants import AblationsConfig
 from chain.backbones.networks import DeclaredBackbone
 from chain.backbones.pretraining import PretrainConfig
 from chain.backbones.weights import check_source, resolve

@@ -31,9 +31,9 @@ from chain.training import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
 from chain.views.store import FeatureStore
+from stages import export_codes
 from stages import index as index_stage
 from stages import search as search_stage
-from stages import table as table_stage
 
 ROOT = Path(__file__).parents[2]
 CELL = "tiny/lsh_32"
@@ -346,12 +346,13 @@ def test_a_sheet_of_nothing():
         contact_sheet(np.zeros((4, 8, 8, 3), np.uint8), "new.mp4", [])
 
 
-def test_the_table_command(project):
+def test_the_export_command(project):
     pytest.importorskip("lancedb", reason="LanceDB is optional: requirements-scale.txt")
-    from chain.search.table import nearest as nearest_in_table
-    from chain.search.table import open_table
+    from chain.search.lancedb_table import nearest as nearest_in_table
+    from chain.search.lancedb_table import open_table
 
-    assert table_stage.table("out") == "table: 12 codes of 32 bits in table tiny_lsh_32 of out"
+    said = export_codes.export_codes("out")
+    assert said == "export_codes: 12 codes of 32 bits in table tiny_lsh_32 of out"
     codes = load_codes(Path("artifacts/codes") / CELL, 3)
     found = nearest_in_table(open_table(Path("out"), "tiny_lsh_32"), codes.codes[4], 1)
     assert found["id"].tolist() == [codes.ids[4]]
