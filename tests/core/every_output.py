@@ -12,6 +12,7 @@ from numpy.lib.format import open_memmap
 from torch import nn
 
 from chain.core.files import replacing, write_csv, write_json
+from chain.datasets.demo import DemoConfig, render
 from chain.figures.style import house_style, save
 from chain.retrieval.codes import save_codes
 from chain.search import index
@@ -21,7 +22,7 @@ CLIPS = 300
 
 
 def write(folder: Path) -> None:
-    """One function for each kind of file."""
+    """Write all files to a new folder."""
     folder.mkdir()
     random = np.random.default_rng(0)
     arrays(folder, random)
@@ -29,6 +30,7 @@ def write(folder: Path) -> None:
     weights(folder)
     codes_and_indexes(folder, random)
     figure(folder, random)
+    render(DemoConfig(clips_per_category=6, size=32, fps=4, seed=0), folder / "demo", workers=1)
 
 
 def arrays(folder: Path, random: np.random.Generator) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("every_output.py")
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHERS = [version for version in ("3.11", "3.12", "3.13", "3.14") if version != THIS]
-PACKAGES = ("faiss-cpu", "matplotlib", "numpy", "pandas", "pillow", "torch", "torchvision")
+PACKAGES = ("av", "faiss-cpu", "matplotlib", "numpy", "pandas", "pillow", "torch", "torchvision")
 VERSIONS = f"from importlib.metadata import version; print([version(p) for p in {PACKAGES}])"
 
 
@@ -43,7 +43,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_every_kind_of_file_is_written(expected: dict[str, str]) -> None:
     assert {Path(name).suffix for name in expected} == {
-        *(".csv", ".json", ".npy", ".pt", ".png", ".faiss")
+        *(".csv", ".json", ".npy", ".pt", ".png", ".faiss", ".mp4")
     }
 
 
