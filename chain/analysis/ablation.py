@@ -1,4 +1,4 @@
-"""Ablations: a method with one thing changed, trained and evaluated beside the grid."""
+"""Ablations: a method with one thing changed is trained and evaluated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A backbone's weights: by name, from a file or from a URL, and the input that belongs to them."""
+"""A backbone's weights, by name, from a file or from a URL, and the input that they expect."""
 
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ from chain.datasets.manifest import file_sha256
 from chain.downloads.fetch import fetch
 
 TRANSFORMERS = (open_clip.PREFIX, "vit_", "maxvit_")
-"""What the names of networks begin with that embed the positions of one input size."""
+"""Networks whose names begin with these embed the positions of one input size."""
 
 
 def backbone_config(tree: Any, key: str, file: str | Path = "params.yaml") -> BackboneConfig:
-    """The parameters at `key` of `file`, checked and completed."""
+    """Check and complete the parameters `tree`, which stand at `key` of `file`."""
     return resolve(parse(DeclaredBackbone, tree, key, file), key, file)
 
 
@@ -60,7 +60,7 @@ def resolve(
 
 
 def known_input(config: DeclaredBackbone) -> dict[str, Any]:
-    """What is known of `size`, `mean` and `std` without loading anything."""
+    """Return what is known of `size`, `mean` and `std` without loading anything."""
     named = origin(config) == "name"
     if config.name.startswith(open_clip.PREFIX):
         own = {"size": open_clip.model_config(config.name)["vision_cfg"]["image_size"]}
@@ -77,7 +77,7 @@ def known_input(config: DeclaredBackbone) -> dict[str, Any]:
 
 
 def check_source(config: DeclaredBackbone, key: str) -> None:
-    """InputError if `config.weights` is neither a name nor a file that is there."""
+    """Raise InputError if `config.weights` is neither a name nor a file that is there."""
     if origin(config) == "file" and not Path(config.weights).is_file():
         raise InputError(
             f"{key}.weights: {config.weights!r} is neither a file nor weights of {config.name} "
@@ -86,11 +86,14 @@ def check_source(config: DeclaredBackbone, key: str) -> None:
 
 
 def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
-    """The state dict of `config.weights` for the network of `build`.
+    """Load the state dict of `config.weights` for the network that `build` gives.
 
-    A file may hold more than that: a classifier, of whatever width, or the whole CLIP. InputError
-    if it is missing, can't be downloaded, has another hash or is no state dict of this backbone, or
-    the name is unknown. Pickled code is never run (`weights_only=True`).
+    A file may hold more than that, such as a classifier of any width or the whole CLIP. Pickled
+    code is never run (`weights_only=True`). Raises InputError if
+
+    * the name is unknown, or the file is missing or can't be downloaded;
+    * the file has another hash;
+    * it is not a state dict of this backbone, or holds weights that are not finite.
     """
     check_source(config, "backbone")
     torchvision_name = origin(config) == "name" and not config.name.startswith(open_clip.PREFIX)
@@ -108,7 +111,7 @@ def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
 
 
 def _part(state: dict[str, Tensor], name: str, network: nn.Module) -> dict[str, Tensor]:
-    """Without what belongs to CLIP's text branch, or to the classifier."""
+    """Leave out what belongs to CLIP's text branch, or to the classifier."""
     if name.startswith(open_clip.PREFIX):
         branch = {
             key.removeprefix(open_clip.BRANCH): tensor
@@ -124,17 +127,17 @@ def _torchvision_state(config: BackboneConfig) -> dict[str, Tensor]:
     weights = torchvision.models.get_model_weights(config.name)[config.weights]
     try:
         return dict(weights.get_state_dict(progress=True, check_hash=True, weights_only=True))
-    except Exception as error:  # no network, a damaged download: urllib, torch and pickle's types
+    except Exception as error:  # without a network, or if damaged: many types
         raise _no_download(config, error) from None
 
 
 def _file(config: BackboneConfig) -> Path:
-    """The file of the weights, downloaded if need be; its hash is right where one is given."""
+    """Return the file of the weights, downloaded if need be, once its hash is found right."""
     source = origin(config)
     if source == "name":
         try:
             return open_clip.download(config.name, config.weights)
-        except Exception as error:  # huggingface_hub's and urllib's many types
+        except Exception as error:  # huggingface_hub and urllib raise many types
             raise _no_download(config, error) from None
     if source == "url":
         assert config.sha256 is not None
@@ -151,7 +154,7 @@ def _file(config: BackboneConfig) -> Path:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state-dict file, torch's or (`.safetensors`) safetensors'."""
+    """Read the tensors of a state-dict file, torch's or, by its suffix, safetensors'."""
     try:
         if path.suffix == ".safetensors":
             return dict(open_clip.library("safetensors.torch").load_file(path))
@@ -159,7 +162,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         return state
     except InputError:
         raise
-    except Exception as error:  # torch raises many types here, all of them "not a state dict"
+    except Exception as error:  # torch raises many types here
         raise InputError(f"{path}: not a state-dict file of tensors: {_line(error)}") from None
 
 

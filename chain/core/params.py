@@ -23,10 +23,11 @@ class Parameters(BaseModel):
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The whole tree of a YAML file, read as DVC reads it.
+    """Read a YAML file as DVC reads it; returns its whole tree.
 
     Raises InputError if the file is missing, is not valid YAML, gives a key twice, or holds
-    anything but a mapping. Dates and other types that no schema knows are left to the schemas.
+    anything but a mapping. Dates and other types that no parameter has are left for the schemas to
+    refuse.
     """
     try:
         tree = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
@@ -40,7 +41,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _problem(error: Exception) -> str:
-    """What is wrong and, where the parser knows it, in which line."""
+    """Say what is wrong and, if the parser knows it, in which line."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         problem = str(error.problem).partition(" with value")[0]  # of a key that is given twice
         return f"line {error.problem_mark.line + 1}: {problem}"
@@ -48,7 +49,10 @@ def _problem(error: Exception) -> str:
 
 
 def select(tree: Mapping[str, Any], keys: Sequence[str], file: str | Path) -> dict[str, Any]:
-    """The values at dotted `keys` of a tree; InputError names `file` and the first missing key."""
+    """Return the values at dotted `keys` of the tree that `file` holds, in their order.
+
+    Raises InputError naming the file and the first key that is missing.
+    """
     chosen = {}
     for key in keys:
         value: Any = tree
@@ -61,7 +65,7 @@ def select(tree: Mapping[str, Any], keys: Sequence[str], file: str | Path) -> di
 
 
 def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings merged left to right: a later leaf replaces an earlier one."""
+    """Merge nested mappings from left to right; a later value replaces an earlier one."""
     merged: dict[str, Any] = {}
     for tree in trees:
         for key, value in tree.items():
@@ -73,7 +77,7 @@ def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of nested mappings by dotted key."""
+    """Return the values of nested mappings by dotted key."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
         inside = isinstance(value, Mapping)
@@ -85,7 +89,7 @@ P = TypeVar("P", bound=BaseModel)
 
 
 def parse(schema: type[P], value: Any, name: str, file: str | Path = "params.yaml") -> P:
-    """`value`, which stands at key `name` of `file`, checked against `schema`.
+    """Check `value`, which stands at key `name` of `file`, against `schema`.
 
     Raises InputError with one line that names the file and the first bad key.
     """

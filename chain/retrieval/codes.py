@@ -26,7 +26,7 @@ IDS = "ids.csv"
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Packed codes `codes` (N, bits / 8) uint8 of the items `ids` (N,).
+    """The packed `codes` (N, bits / 8), uint8, of the items `ids` (N,).
 
     Raises InputError if the two differ in length, an id repeats, or `codes` is not packed.
     """
@@ -54,14 +54,15 @@ class Codes:
 
 
 def take(codes: Codes, rows: NDArray[np.int64]) -> Codes:
-    """The codes of some rows (M,), in that order."""
+    """Return the codes of the rows (M,), in their order."""
     return Codes(codes.ids[rows], codes.codes[rows])
 
 
 def pack(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Codes (N, b / 8) from the signs of `values` (N, b), signed integers or floats; 0 is positive.
+    """Pack the signs of `values` (N, b), signed integers or floats, into codes (N, b / 8).
 
-    Raises InputError if b is not a positive multiple of 8, on NaN, and on types without a sign.
+    Zero counts as positive. Raises InputError if b is not a positive multiple of 8, on NaN, and on
+    types without a sign.
     """
     if values.ndim != 2 or not values.shape[1] or values.shape[1] % 8:
         raise InputError(f"codes: expected shape (N, b) with b a multiple of 8, not {values.shape}")
@@ -73,12 +74,15 @@ def pack(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def unpack(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Signs (N, b) in {-1, +1} of `codes` (N, b / 8)."""
+    """Return the signs (N, b), each -1 or +1, of packed `codes` (N, b / 8)."""
     return 2 * np.unpackbits(codes, axis=1).view(np.int8) - np.int8(1)
 
 
 def words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Rows of bytes (N, B) as columns of 64-bit words (ceil(B / 8), N), padded with zero bits."""
+    """Turn rows of bytes (N, B) into columns of 64-bit words (W, N), W = ceil(B / 8).
+
+    Rows whose length is not a multiple of 8 are padded with zeros.
+    """
     padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
     return np.ascontiguousarray(np.ascontiguousarray(padded).view(np.uint64).T)
 
@@ -124,13 +128,13 @@ def load_codes(folder: Path, seed: int) -> Codes:
 
 
 def code_statistics(codes: NDArray[np.uint8]) -> dict[str, float]:
-    """Three signs of collapse in `codes` (N, b / 8), each a number in [0, 1].
+    """Compute three numbers in [0, 1] that show whether the codes (N, b / 8) have collapsed.
 
-    `bit_balance`: mean over bits of |mean sign|; 0 when every bit splits the items in half.
-    `distinct`: distinct codes over items.
-    `bit_correlation`: mean |E[s_i s_j]| over pairs of different bits, the off-diagonal of the Gram
-    matrix that spectral hashing (Weiss et al., NIPS 2008) asks to vanish; 1 for bits that are
-    equal, opposite or constant.
+    * `bit_balance` is the mean over bits of |mean sign|; it is 0 if every bit is set in half of
+      the items, and 1 if every bit is constant.
+    * `distinct` is the number of distinct codes over the number of items.
+    * `bit_correlation` is the mean |E[s_i s_j]| over pairs of different bits; it is 1 if all bits
+      are equal, opposite or constant. Spectral hashing (Weiss et al., NIPS 2008) asks for 0.
 
     Raises InputError if there are no codes.
     """

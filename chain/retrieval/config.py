@@ -8,6 +8,7 @@ from chain.core.params import Parameters
 
 
 class EvaluationConfig(Parameters):
-    """At which K the mean average precision is taken."""
+    """How codes are evaluated."""
 
     topk: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    """The values of K of the mean average precision, mAP@K."""
