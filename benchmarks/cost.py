@@ -46,7 +46,7 @@ def searcher(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[
     roles = tree["data"][dataset]["roles"]
     index = FeatureStore.open(ARTIFACTS / "features" / dataset).index
     folder = ARTIFACTS / "codes" / dataset / f"{method}_{BITS}"
-    codes = load_codes(folder / f"seed_{tree['seed']}.npz").codes
+    codes = load_codes(folder, tree["seed"]).codes
     queries, database = (codes[select(index, roles[role])] for role in ("query", "database"))
 
     def search() -> None:

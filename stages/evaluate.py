@@ -27,7 +27,7 @@ def evaluate(dataset: str, method: str, bits: int) -> str:
         for seed, weights in models.items()
     }
     with replacing(ARTIFACTS / "codes" / dataset / cell) as out:
-        save_codes(out, ids, {seed: of_seed.codes for seed, of_seed in codes.items()})
+        save_codes(out, ids.tolist(), {seed: of_seed.codes for seed, of_seed in codes.items()})
         statistics = {f"seed_{n}": code_statistics(one.codes) for n, one in codes.items()}
         write_json(out / "statistics.json", statistics)
     with replacing(ARTIFACTS / "evaluations" / dataset / cell) as out:

@@ -36,7 +36,7 @@ def features(dataset: str) -> str:
         if isinstance(ready, ReadyConfig):
             clean = convert(ready, data_root(ready.root), index, scratch)
         else:
-            config = backbone_config(backbone, file)
+            config = backbone_config(backbone, "backbone", file)
             device = set_up(parsed(RuntimeConfig, "runtime"))
             clean = extract(
                 FeatureExtractor(load_backbone(config, weights), config.size, device),

@@ -24,7 +24,7 @@ def backbone_weights(dataset: str) -> str:
     if backbone is None:
         _write(out, {})
         return f"pretrain: ready-made features, no CNN; {out} is empty"
-    config = backbone_config(backbone, str(profile_path(dataset)))
+    config = backbone_config(backbone, "backbone", profile_path(dataset))
     key = {name: part.model_dump() for name, part in (("roles", roles), ("pretrain", training))}
     key["backbone"] = backbone
     with scratch_folder(f"pretrain-{dataset}", key, [frames / "frames.npy"]) as scratch:

@@ -26,7 +26,7 @@ def retrieved(dataset: str, bits: int) -> str:
         out.mkdir()
         if has_labels(index):
             folder = ARTIFACTS / "codes" / dataset
-            codes = {m: load_codes(folder / f"{m}_{bits}/seed_{seed}.npz") for m in methods}
+            codes = {m: load_codes(folder / f"{m}_{bits}", seed) for m in methods}
             query, database = select(index, roles.query), select(index, roles.database)
             chosen = choose_queries(index, query, settings["queries"], settings["seed"])
             if packed.exists():  # ready-made features have no frames to show

@@ -27,7 +27,7 @@ def search(video: Path, k: int, sheet: Path | None) -> str:
     decode, backbone = profile(dataset, "decode", "backbone")
     if decode is None or backbone is None:
         raise InputError(f"{dataset}: made from ready features, so that no video can be coded")
-    cnn = backbone_config(backbone, str(profile_path(dataset)))
+    cnn = backbone_config(backbone, "backbone", profile_path(dataset))
     cell, cnn_file = f"{method}_{bits}", ARTIFACTS / "backbones" / f"{dataset}.pt"
     weights = ARTIFACTS / "models" / dataset / cell / f"seed_{seed}.pt"
     wanted = origin(dataset, method, bits, seed, weights, cnn_file)

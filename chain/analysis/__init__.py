@@ -1,1 +1,1 @@
-"""What trained models are asked beside the grid: ablations, frame order, transfer, cost."""
+"""Studies of trained models besides the grid: ablations, frame order, transfer, cost."""

@@ -1,4 +1,4 @@
-"""Ablations: a method with one thing changed, trained and evaluated beside the grid."""
+"""Ablations: a method with one thing changed is trained and evaluated."""
 
 from pathlib import Path
 
@@ -22,19 +22,19 @@ TABLES = ("map", "queries")
 def encode_and_evaluate(
     model: Method, store: FeatureStore, roles: Roles, topk: list[int], device: torch.device
 ) -> dict[str, pd.DataFrame]:
-    """The tables of `Evaluation.tables` for the codes of all clips of a store."""
-    codes = Codes(
-        store.index["id"].to_numpy().astype(str), pack(encode_store(model, store, device))
-    )
+    """Encode all clips of a store and evaluate the codes; the tables of `Evaluation.tables`."""
+    ids = store.index["id"].to_numpy().astype(str)
+    codes = Codes(ids, pack(encode_store(model, store, device)))
     return evaluate_roles(codes, store.index, roles, topk)
 
 
 def run_variant(
     run: Run, roles: Roles, topk: list[int], machine: RuntimeConfig, scratch: Path
 ) -> dict[str, pd.DataFrame]:
-    """Train, encode and evaluate; the tables `map` and `queries` (see `Evaluation.tables`).
+    """Train, encode and evaluate; returns the tables `map` and `queries` of `Evaluation.tables`.
 
-    What is done is kept in `scratch`, so that a killed run loses no finished training.
+    The training keeps its checkpoints in `scratch`, and the tables are written there. So a run that
+    was killed goes on where it stopped, and one that was finished is only read.
     """
     paths = {name: scratch / f"{name}.csv" for name in TABLES}
     if not all(path.exists() for path in paths.values()):

@@ -1,4 +1,4 @@
-"""What a method costs, in units that are the same on every machine."""
+"""The cost of a method in units that are the same on every machine."""
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,10 +10,11 @@ MILLION = 1_000_000
 
 @torch.no_grad()
 def cost(model: Method, feature_width: int) -> dict[str, float]:
-    """Cost of a method whose frame features have F = `feature_width`.
+    """Count what a method costs whose frame features have F = `feature_width`.
 
-    `parameters` are the trained ones, those that serve training only included; `mmacs` million
-    multiply-adds to encode one video from its features; `bytes` those of one code.
+    * `parameters`: trained parameters, including those that only training uses;
+    * `mmacs`: million multiply-adds that encode one video from its features;
+    * `bytes`: the size of one code.
     """
     model.eval()
     counter = FlopCounterMode(display=False)

@@ -1,4 +1,4 @@
-"""What a trained CHAIN makes of the order of frames."""
+"""How well a trained CHAIN tells the order of frames."""
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ BATCH = 256
 def order_counts(
     model: Chain, store: FeatureStore, clips: NDArray[np.int64], seed: int
 ) -> NDArray[np.int64]:
-    """How often a frame at each true position (rows) is put at each position (columns): (T, T).
+    """Count how often CHAIN puts a frame of each true position at each position.
 
-    The clean frames of `clips`, rows of the store, are shuffled with `seed`.
+    `clips` (M,) are rows of the store; their clean frames are shuffled with `seed`. Returns the
+    counts (T, T), with a row for each true position and a column for each predicted one.
     """
     model.eval()
     device = next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""2D backbones: torchvision's classification models without their last layer, and CLIP's vision."""
+"""2D backbones: torchvision's models without their last layer, and CLIP's vision branch."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,17 +19,17 @@ Origin = Literal["pretrain", "url", "name", "file"]
 
 
 class DeclaredBackbone(Parameters):
-    """Which network, with which weights, at which input, as `params.yaml` says it.
+    """Which network, with which weights and which input, as the parameters declare it.
 
-    What is null comes with the weights, if these have a name (`chain.backbones.weights.resolve`).
+    Weights that have a name tell the values that are null (`chain.backbones.weights.resolve`).
     """
 
     name: str
-    """A torchvision classification model, e.g. `resnet50`, or `open_clip/` and a model of it."""
+    """A torchvision classification model such as `resnet50`, or `open_clip/<model>`."""
     weights: str
     """`pretrain`, a name such as `IMAGENET1K_V2` or `openai`, a state-dict file, or its URL."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """Of the file; required for a URL."""
+    """Hash of the file; a URL needs one."""
     size: Annotated[int, Field(ge=32)] | None = None
     """Side of the square input, pixels."""
     mean: list[float] | None = None
@@ -62,7 +62,7 @@ class DeclaredBackbone(Parameters):
 
 
 class BackboneConfig(DeclaredBackbone):
-    """The same with nothing left open."""
+    """A declared backbone with all its values."""
 
     size: Annotated[int, Field(ge=32)]
     mean: list[float]
@@ -70,7 +70,7 @@ class BackboneConfig(DeclaredBackbone):
 
 
 class Backbone(nn.Module):
-    """RGB frames (N, 3, H, W) in [0, 1] -> features (N, F)."""
+    """A network that turns RGB frames (N, 3, H, W) in [0, 1] into features (N, F)."""
 
     mean: Tensor
     std: Tensor
@@ -89,17 +89,20 @@ class Backbone(nn.Module):
 
 
 def build(config: BackboneConfig) -> nn.Module:
-    """The untrained network, normalised images (N, 3, H, W) -> features (N, F).
+    """Build the untrained network, which turns normalised images (N, 3, H, W) into features (N, F).
 
-    F is the width of the classifier's input (VGG16: fc7 after its ReLU, 4,096; ResNet50: 2,048), or
-    of CLIP's embedding.
+    F is the width of what the classifier sees, or of CLIP's embedding. For VGG16 that is fc7 after
+    its ReLU, 4,096; for ResNet50 it is 2,048.
     """
     if config.name.startswith(open_clip.PREFIX):
         return open_clip.build(config.name, config.weights)
     options: dict[str, Any] = {}
-    if config.name.startswith("vit_"):  # embeds the positions of one size
+    if config.name.startswith("vit_"):  # it embeds the positions of one input size
         options = {"image_size": config.size}
-    if config.name in ("googlenet", "inception_v3"):  # named weights expect another mean and std
+    if config.name in (
+        "googlenet",
+        "inception_v3",
+    ):  # their named weights expect other mean and std
         options = {"transform_input": origin(config) == "name", "init_weights": True}
     network: nn.Module = torchvision.models.get_model(config.name, weights=None, **options)
     remove_classifier(network)
@@ -107,7 +110,7 @@ def build(config: BackboneConfig) -> nn.Module:
 
 
 def remove_classifier(network: nn.Module) -> None:
-    """Put the identity in place of the layer, Linear or 1×1 Conv2d, that gives 1,000 scores."""
+    """Replace the layer that gives 1,000 scores, Linear or 1×1 Conv2d, by the identity."""
     for name, layer in reversed(list(network.named_modules())):
         scores = getattr(layer, "out_features", getattr(layer, "out_channels", None))
         if isinstance(layer, nn.Linear | nn.Conv2d) and scores == IMAGENET_CLASSES:
@@ -118,14 +121,14 @@ def remove_classifier(network: nn.Module) -> None:
 
 
 def weight_names(name: str) -> list[str]:
-    """The named weights of a backbone."""
+    """List the names of the weights that are known for a backbone."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.tags(name)
     return list(torchvision.models.get_model_weights(name).__members__)
 
 
 def origin(config: DeclaredBackbone) -> Origin:
-    """Where the weights come from; anything that is none of the others is taken for a file."""
+    """Tell where the weights come from; what is none of the others is taken for a file."""
     if config.weights == PRETRAIN:
         return "pretrain"
     if "://" in config.weights:
@@ -134,7 +137,7 @@ def origin(config: DeclaredBackbone) -> Origin:
 
 
 def load_backbone(config: BackboneConfig, state_file: Path) -> Backbone:
-    """The frozen backbone, in evaluation mode, with the weights in `state_file`."""
+    """Load the backbone with the weights in `state_file`, frozen and in evaluation mode."""
     backbone = Backbone(config)
     backbone.network.load_state_dict(torch.load(state_file, weights_only=True))
     return backbone.eval().requires_grad_(False)

@@ -1,8 +1,8 @@
 """Self-supervised pre-training of the CNN on the unlabelled training frames.
 
-For places where no ImageNet weights can be had: two augmented frames of the same video, near in
-time, are a positive pair for NT-Xent (SimCLR, arXiv 2002.05709, with time as one more augmentation,
-as in CVRL, arXiv 2008.03800).
+It serves where no ImageNet weights can be had. Two augmented frames of the same video that are near
+in time are a positive pair for NT-Xent. This is SimCLR (arXiv 2002.05709) with time as one more
+augmentation, as in CVRL (arXiv 2008.03800).
 """
 
 from pathlib import Path
@@ -53,9 +53,9 @@ def pretrain(
 ) -> dict[str, Tensor]:
     """Train on frames (N, D, S, S, 3) of the clips `train`; returns the backbone's state dict.
 
-    Every step draws from its own seed, so a run that resumes from its checkpoint ends in the same
-    weights as one that was never stopped. InputError if there are fewer clips than pairs, or the
-    loss stops being a number.
+    Every step draws from its own seed, so a run that resumes from the checkpoint in `scratch` ends
+    in the same weights as one that was never stopped. Raises InputError if there are fewer clips
+    than pairs in a batch, or if the loss is not finite.
     """
     if len(train) < config.batch:
         raise InputError(
@@ -111,12 +111,12 @@ def pretrain(
 def calibrate_batch_norms(
     backbone: Backbone, frames: NDArray[np.uint8], train: NDArray[np.int64], config: PretrainConfig
 ) -> None:
-    """Set the running statistics to exact averages over clean training frames (arXiv 2105.07576).
+    """Set the running statistics to averages over clean training frames (arXiv 2105.07576).
 
-    The running ones lag behind the weights and describe augmented frames. On the demo they cost
-    more than half of the retrieval quality: mean-pooled mAP@20 .099 with them, .251 with these.
+    The statistics that training leaves lag behind the weights and describe augmented frames. On the
+    demo the mAP@20 of mean-pooled features is .099 with them and .251 with the averages.
     """
-    backbone.eval()  # no dropout
+    backbone.eval()  # without dropout
     for layer in backbone.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.reset_running_stats()
@@ -137,7 +137,7 @@ def _pairs(
     config: PretrainConfig,
     step: int,
 ) -> Tensor:
-    """(2 * batch, 3, size, size): the first frames of all pairs, then the second ones."""
+    """Draw the pairs of a step: (2 * batch, 3, size, size), the first frames, then the second."""
     random = np.random.default_rng([config.seed, step])
     clips = random.choice(train, config.batch, replace=False)
     dense = frames.shape[1]

@@ -1,4 +1,4 @@
-"""A backbone's weights: by name, from a file or from a URL, and the input that belongs to them."""
+"""A backbone's weights, by name, from a file or from a URL, and the input that they expect."""
 
 from pathlib import Path
 from typing import Any
@@ -24,45 +24,45 @@ from chain.downloads.fetch import fetch
 
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TRANSFORMERS = (open_clip.PREFIX, "vit_", "maxvit_")
-"""What the names of networks begin with that embed the positions of one input size."""
+"""Networks whose names begin with these embed the positions of one input size."""
 
 
-def backbone_config(tree: Any, file: str) -> BackboneConfig:
-    """The checked and completed parameters `backbone` of a data set's profile, which is `file`."""
-    return resolve(parse(DeclaredBackbone, tree, "backbone", file), f"{file}: backbone")
+def backbone_config(tree: Any, key: str, file: str | Path = "params.yaml") -> BackboneConfig:
+    """Check and complete the parameters `tree`, which stand at `key` of `file`."""
+    return resolve(parse(DeclaredBackbone, tree, key, file), key, file)
 
 
-def resolve(declared: DeclaredBackbone, place: str) -> BackboneConfig:
+def resolve(
+    declared: DeclaredBackbone, key: str, file: str | Path = "params.yaml"
+) -> BackboneConfig:
     """Complete size, mean and std from what named weights say of themselves; nothing is loaded.
 
-    Weights that are learned here have ImageNet's mean and std unless others are given. The size is
-    free, except for networks that embed positions. Raises InputError, naming the parameter below
-    `place`, if a value is missing and not known, or differs from the one that the weights expect.
+    Weights that are learned here have ImageNet's mean and std, unless others are given. The size
+    may be any, except for networks that embed positions. Raises InputError, with the file and the
+    parameter below `key`, if a value is missing that the weights do not tell, or differs from what
+    they tell.
     """
     source = origin(declared)
     positions = declared.name.startswith(TRANSFORMERS)
     if positions and source == "pretrain":
-        raise InputError(f"{place}.weights: {PRETRAIN!r} is for convolutional networks")
+        raise InputError(f"{file}: {key}.weights: {PRETRAIN!r} is for convolutional networks")
     if declared.sha256 and source in ("pretrain", "name"):
-        raise InputError(f"{place}.sha256: only for weights from a file or a URL")
+        raise InputError(f"{file}: {key}.sha256: only for weights from a file or a URL")
     own = known_input(declared)
     given = {name: getattr(declared, name) for name in ("size", "mean", "std")}
     for name, value in given.items():
+        place = f"{file}: {key}.{name}"
         if value is None and name not in own:
-            raise InputError(
-                f"{place}.{name}: missing; only weights with a name say what they expect"
-            )
+            raise InputError(f"{place}: missing; only weights with a name say what they expect")
         fixed = name in own and source != "pretrain" and (positions or name != "size")
         if value is not None and fixed and value != own[name]:
-            raise InputError(
-                f"{place}.{name}: {value}, but the weights expect {own[name]} (or leave out)"
-            )
+            raise InputError(f"{place}: {value}, but the weights expect {own[name]} (or leave out)")
         given[name] = own[name] if value is None else value
     return BackboneConfig(**declared.model_dump() | given)
 
 
 def known_input(config: DeclaredBackbone) -> dict[str, Any]:
-    """What is known of `size`, `mean` and `std` without loading anything."""
+    """Return what is known of `size`, `mean` and `std` without loading anything."""
     source = origin(config)
     named = source == "name"
     if config.name.startswith(open_clip.PREFIX):
@@ -79,21 +79,24 @@ def known_input(config: DeclaredBackbone) -> dict[str, Any]:
     }
 
 
-def check_source(config: DeclaredBackbone, place: str) -> None:
-    """InputError if `config.weights` is neither a name nor a file that is there."""
+def check_source(config: DeclaredBackbone, key: str) -> None:
+    """Raise InputError if `config.weights` is neither a name nor a file that is there."""
     if origin(config) == "file" and not Path(config.weights).is_file():
         raise InputError(
-            f"{place}.weights: {config.weights!r} is neither a file nor weights of {config.name} "
+            f"{key}.weights: {config.weights!r} is neither a file nor weights of {config.name} "
             f"({', '.join(weight_names(config.name))}); {_choices(config)}"
         )
 
 
 def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
-    """The state dict of `config.weights` for the network of `build`.
+    """Load the state dict of `config.weights` for the network that `build` gives.
 
-    A file may hold more than that: a classifier, of whatever width, or the whole CLIP. InputError
-    if it is missing, can't be downloaded, has another hash or is no state dict of this backbone, or
-    the name is unknown. Pickled code is never run (`weights_only=True`).
+    A file may hold more than that, such as a classifier of any width or the whole CLIP. Pickled
+    code is never run (`weights_only=True`). Raises InputError if
+
+    * the name is unknown, or the file is missing or can't be downloaded;
+    * the file has another hash;
+    * it is not a state dict of this backbone, or holds weights that are not finite.
     """
     check_source(config, "backbone")
     torchvision_name = origin(config) == "name" and not config.name.startswith(open_clip.PREFIX)
@@ -111,7 +114,7 @@ def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
 
 
 def _part(state: dict[str, Tensor], name: str, network: nn.Module) -> dict[str, Tensor]:
-    """Without what belongs to CLIP's text branch, or to the classifier."""
+    """Leave out what belongs to CLIP's text branch, or to the classifier."""
     if name.startswith(open_clip.PREFIX):
         branch = {
             key.removeprefix(open_clip.BRANCH): tensor
@@ -127,17 +130,17 @@ def _torchvision_state(config: BackboneConfig) -> dict[str, Tensor]:
     weights = torchvision.models.get_model_weights(config.name)[config.weights]
     try:
         return dict(weights.get_state_dict(progress=True, check_hash=True, weights_only=True))
-    except Exception as error:  # no network, a damaged download: urllib, torch and pickle's types
+    except Exception as error:  # without a network, or if damaged: many types
         raise _no_download(config, error) from None
 
 
 def _file(config: BackboneConfig) -> Path:
-    """The file of the weights, downloaded if need be; its hash is right where one is given."""
+    """Return the file of the weights, downloaded if need be, once its hash is found right."""
     source = origin(config)
     if source == "name":
         try:
             return open_clip.download(config.name, config.weights)
-        except Exception as error:  # huggingface_hub's and urllib's many types
+        except Exception as error:  # huggingface_hub and urllib raise many types
             raise _no_download(config, error) from None
     if source == "url":
         assert config.sha256 is not None
@@ -154,7 +157,7 @@ def _file(config: BackboneConfig) -> Path:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state-dict file, torch's or (`.safetensors`) safetensors'."""
+    """Read the tensors of a state-dict file, torch's or, by its suffix, safetensors'."""
     try:
         if path.suffix == ".safetensors":
             return dict(open_clip.library("safetensors.torch").load_file(path))
@@ -162,7 +165,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         return state
     except InputError:
         raise
-    except Exception as error:  # torch raises many types here, all of them "not a state dict"
+    except Exception as error:  # torch raises many types here
         raise InputError(f"{path}: not a state-dict file of tensors: {_line(error)}") from None
 
 

@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, parameters, files, processes, device and threads."""
+"""What all other packages use: errors, parameters, files, processes, device and threads."""

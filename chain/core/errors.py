@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Bad input, told in one line that names the file or the parameter at fault."""
+    """Something is wrong with the input; one line names the file or the parameter at fault."""

@@ -13,14 +13,15 @@ import pandas as pd
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` (same suffix) that takes its place on success.
+    """Yield a temporary path beside `path`, with the same suffix, that replaces it on success.
 
-    Parent folders are made. On an error the temporary file or folder is removed and `path` is left
-    as it was. A folder can not be replaced in one step: between the two, there is none.
+    The caller writes a file or a folder there; parent folders are made. On an error what was
+    written is removed and `path` is left as it was. An old folder is removed before the new one
+    takes its name, so that for a moment there is neither.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    _remove(temporary)  # left by a killed process that had the same number
+    _remove(temporary)  # a killed process with the same number may have left it
     try:
         yield temporary
         if temporary.exists() and path.is_dir():
@@ -38,13 +39,13 @@ def _remove(path: Path) -> None:
 
 
 def by_seed(folder: Path, suffix: str) -> dict[int, Path]:
-    """The files seed_<number><suffix> of a folder, by their number, ascending."""
+    """Find the files seed_<number><suffix> of a folder; returns them by number, in that order."""
     found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob(f"seed_*{suffix}")}
     return dict(sorted(found.items()))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON; NaN and infinity are refused with ValueError."""
+    """Write `value` as indented JSON. Raises ValueError on NaN and infinity."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
 

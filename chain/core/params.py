@@ -1,17 +1,17 @@
-"""Reading `params.yaml`: YAML 1.2 scalars, strict schemas, one-line errors.
+"""Reading parameter files: YAML as DVC reads it, strict schemas, errors of one line.
 
-DVC writes YAML 1.2 and PyYAML reads 1.1, where `1e-05` is a string and `no` is false; the loader
-here resolves scalars as YAML 1.2 does, so that what DVC wrote is what a stage reads.
+DVC reads `params.yaml` with ruamel.yaml, which follows YAML 1.2: `1e-05` is a number and `no` is a
+word. The stages read it with the same parser, so both always see the same values.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from chain.core.errors import InputError
 
@@ -22,49 +22,37 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Yaml12Loader(yaml.SafeLoader):
-    """`yaml.SafeLoader` with the implicit types of YAML 1.2's core schema."""
-
-
-Yaml12Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        list("-+0123456789."),
-    ),
-):
-    Yaml12Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first
-    )
-
-
-def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
-    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-
-
-Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
-
-
 def load(path: Path) -> dict[str, Any]:
-    """The whole tree of a YAML 1.2 file; InputError if it is missing or not a mapping."""
+    """Read a YAML file as DVC reads it; returns its whole tree.
+
+    Raises InputError if the file is missing, is not valid YAML, gives a key twice, or holds
+    anything but a mapping. Dates and other types that no parameter has are left for the schemas to
+    refuse.
+    """
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=Yaml12Loader)
+        tree = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (YAMLError, ValueError, KeyError) as error:  # the last two: `2023-13-45`, `!!bool x`
+        raise InputError(f"{path}: not valid YAML: {_problem(error)}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a mapping of parameters")
     return tree
 
 
-def select(tree: Mapping[str, Any], keys: Sequence[str], file: str) -> dict[str, Any]:
-    """The values at dotted `keys`; InputError naming the first key that is missing."""
+def _problem(error: Exception) -> str:
+    """Say what is wrong and, if the parser knows it, in which line."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        problem = str(error.problem).partition(" with value")[0]  # of a key that is given twice
+        return f"line {error.problem_mark.line + 1}: {problem}"
+    return " ".join(str(error).split())
+
+
+def select(tree: Mapping[str, Any], keys: Sequence[str], file: str | Path) -> dict[str, Any]:
+    """Return the values at dotted `keys` of the tree that `file` holds, in their order.
+
+    Raises InputError naming the file and the first key that is missing.
+    """
     chosen = {}
     for key in keys:
         value: Any = tree
@@ -77,7 +65,7 @@ def select(tree: Mapping[str, Any], keys: Sequence[str], file: str) -> dict[str,
 
 
 def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings merged left to right: a later leaf replaces an earlier one."""
+    """Merge nested mappings from left to right; a later value replaces an earlier one."""
     merged: dict[str, Any] = {}
     for tree in trees:
         for key, value in tree.items():
@@ -89,7 +77,7 @@ def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of nested mappings by dotted key."""
+    """Return the values of nested mappings by dotted key."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
         inside = isinstance(value, Mapping)
@@ -100,8 +88,11 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 P = TypeVar("P", bound=BaseModel)
 
 
-def parse(schema: type[P], value: Any, name: str, file: str = "params.yaml") -> P:
-    """`value` checked against `schema`; InputError with one line naming the first bad key."""
+def parse(schema: type[P], value: Any, name: str, file: str | Path = "params.yaml") -> P:
+    """Check `value`, which stands at key `name` of `file`, against `schema`.
+
+    Raises InputError with one line that names the file and the first bad key.
+    """
     try:
         return schema.model_validate(value)
     except ValidationError as error:

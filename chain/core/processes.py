@@ -1,4 +1,4 @@
-"""Independent jobs side by side, each in a process of its own."""
+"""Independent jobs that run side by side, each in a process of its own."""
 
 import multiprocessing
 import os
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 def side_by_side(task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], workers: int) -> list[T]:
-    """[task(*job) for job in jobs], by up to `workers` processes; with one, in this process.
+    """Return [task(*job) for job in jobs], computed by up to `workers` processes.
 
-    The first job that raises ends the call with its exception. Workers do not outlive their parent,
-    even when it is killed.
+    One worker, or one job, needs no process besides this one. The first job that raises ends the
+    call with its exception. Workers end with this process, even if it is killed.
     """
     if min(workers, len(jobs)) <= 1:
         return [task(*job) for job in jobs]
-    # A forked child shares the libraries that took seconds to load; elsewhere fork is not safe.
+    # Libraries take seconds to load, and a forked child has them; only on Linux is fork safe.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_follow, initargs=(os.getpid(),)
@@ -34,7 +34,7 @@ def side_by_side(task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], worker
 
 
 def _follow(parent: int) -> None:
-    """End this process soon after its parent is gone."""
+    """Start a thread that ends this process soon after its parent is gone."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -17,24 +17,28 @@ M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 class RuntimeConfig(Parameters):
-    """Not tracked by DVC; CHAIN_DEVICE and CHAIN_THREADS override it."""
+    """How the pipeline uses this machine.
+
+    DVC does not track these values. The environment variable CHAIN_DEVICE overrides the device, and
+    CHAIN_THREADS both numbers of threads.
+    """
 
     device: str
-    """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1`, ..."""
+    """`cpu`, `cuda`, `cuda:1`, ..., or `auto`, which is CUDA if there is a GPU and else the CPU."""
     threads: Annotated[int, Field(ge=1)]
-    """CPU threads of the CNN. Results are bit-reproducible for a given number, here and below."""
+    """CPU threads of the CNN. Results are the same to the bit as long as this number is."""
     training_threads: Annotated[int, Field(ge=1)]
-    """CPU threads of each training."""
+    """CPU threads of each training, of which the same is true."""
     workers: Annotated[int, Field(ge=1)]
-    """Clips decoded side by side; of trainings one more."""
+    """How many clips are decoded side by side; one more than this many trainings run so."""
     recompute: bool
-    """Train transformers in less memory and more time (docs/scale.md)."""
+    """Whether transformers train in less memory and more time (docs/scale.md)."""
     engine: Engine
     """What decodes clips and computes features (docs/scale.md)."""
 
 
 def find_device(config: RuntimeConfig) -> torch.device:
-    """The device to compute on; InputError if this machine has no such device."""
+    """Find the device to compute on. Raises InputError if this machine has no such device."""
     name = os.environ.get("CHAIN_DEVICE", config.device)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -48,7 +52,10 @@ def find_device(config: RuntimeConfig) -> torch.device:
 
 
 def set_up(config: RuntimeConfig, training: bool = False) -> torch.device:
-    """Fix torch's threads and deterministic kernels; returns the device to compute on."""
+    """Set torch's number of threads and deterministic kernels; returns the device to compute on.
+
+    Raises InputError if there is no such device, or CHAIN_THREADS is no number above 0.
+    """
     device = find_device(config)
     default = config.training_threads if training else config.threads
     threads = os.environ.get("CHAIN_THREADS", str(default))
@@ -60,9 +67,10 @@ def set_up(config: RuntimeConfig, training: bool = False) -> torch.device:
 
 
 def return_freed_memory() -> None:
-    """Have every freed tensor above a megabyte go back to the system at once, where it is glibc's.
+    """Make malloc give every freed block above a megabyte back to the system at once.
 
-    Its heap keeps the gaps between them otherwise, a third of what a training then holds.
+    Otherwise glibc keeps freed blocks in its heap, and they are a third of a training's memory.
+    Where the C library is another one, this does nothing.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)

@@ -1,4 +1,4 @@
-"""Work in progress that survives a crash, so that the next run of the same work goes on."""
+"""Folders for unfinished work: after a crash, the next run of the same work goes on there."""
 
 import hashlib
 import json
@@ -17,18 +17,18 @@ SCRATCH = Path(".scratch")
 def scratch_folder(
     stage: str, parameters: Mapping[str, Any], inputs: Sequence[Path]
 ) -> Iterator[Path]:
-    """Yield the folder `.scratch/<stage>-<key>`, made if need be and removed on success.
+    """Yield the folder `.scratch/<stage>-<key>`; it is made if need be, and removed on success.
 
     The key is a hash of the JSON-like `parameters` and of the name, size and modification time of
-    each input file. When the body raises or the process dies the folder stays, and the next call
-    with the same arguments yields it as it was left. The body may move it away. Raises InputError
-    if an input is missing.
+    each input file. If the body raises or the process dies, the folder stays, and the next call
+    with the same arguments yields it as it was left. The body may move the folder elsewhere. Raises
+    InputError if an input is missing.
     """
     folder = SCRATCH / f"{stage}-{_key(parameters, inputs)}"
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     if folder.exists():
-        done = folder.with_name(f"{folder.name}.done")  # half removed, it must not be found again
+        done = folder.with_name(f"{folder.name}.done")  # a half-removed folder is not to be reused
         shutil.rmtree(done, ignore_errors=True)
         folder.rename(done)
         shutil.rmtree(done)

@@ -1,1 +1,1 @@
-"""Frame features: augmented views, the bank that holds theirs, ready-made ones converted."""
+"""Frame features: augmented views, the bank of their features, and ready-made features."""

@@ -1,8 +1,8 @@
-"""Spatial augmentation of frames: crop, flip, colour and blur, batched, with one draw an image.
+"""Spatial augmentation of frames in batches: crop, flip, colour and blur.
 
 CHAIN (arXiv 2310.18926) draws the parameters once per view and applies them to all its frames
-("temporally consistent"); the ablation draws them for each frame. Both are the same operation here:
-`draw` gives one row of parameters per image, and a consistent view repeats its row.
+("temporally consistent"). The ablation draws them for each frame. Here both are the same operation:
+`draw` gives one row of parameters for each image, and a consistent view repeats its row.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch import Tensor
 from chain.core.params import Parameters, parse
 
 Spatial = Literal["consistent", "per_frame", "weak", "strong", "none"]
-"""`weak` and `strong` are `consistent` at other `STRENGTHS`; `none` is the clean frames."""
+"""`weak` and `strong` are `consistent` at other `STRENGTHS`; `none` leaves frames as they are."""
 STRENGTHS = {"none": 0.0, "weak": 0.5, "consistent": 1.0, "per_frame": 1.0, "strong": 1.5}
 Probability = Annotated[float, Field(ge=0, le=1)]
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -40,7 +40,7 @@ class AugmentConfig(Parameters):
     """Chance of a Gaussian blur of .1 to 2 pixels."""
 
     def scaled(self, strength: float) -> "AugmentConfig":
-        """Every range but the flip's `strength` times as wide; InputError if one gets too wide."""
+        """Widen all ranges but the flip's by `strength`. Raises InputError if one gets too wide."""
         if strength == 1:
             return self
         ranges = {name: strength * value for name, value in self.model_dump().items()}
@@ -50,22 +50,23 @@ class AugmentConfig(Parameters):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One row of parameters for each of n images."""
+    """The parameters of n images, a row for each."""
 
     crop: Tensor
-    """(n, 4) centre x, y, half-width (negative flips) and half-height; the image spans [-1, 1]."""
+    """(n, 4): centre x and y, half-width, half-height. The image spans [-1, 1], and a negative
+    half-width flips it."""
     colour: Tensor
-    """(n, 3, 4) affine map of RGB, contrast about mid-grey included."""
+    """(n, 3, 4): the affine map of RGB, which includes the contrast about mid-grey."""
     sigma: Tensor
-    """(n,) blur in pixels of the output, 0 = none."""
+    """(n,): the blur in pixels of the output; 0 is none."""
 
     def repeat(self, times: int) -> "Augmentation":
-        """Each row `times` times in a row: one draw shared by the frames of a view."""
+        """Repeat each row `times` times, so that the frames of a view share one draw."""
         parts = (self.crop, self.colour, self.sigma)
         return Augmentation(*(part.repeat_interleave(times, dim=0) for part in parts))
 
     def split(self, count: int) -> "list[Augmentation]":
-        """`count` rows each."""
+        """Split the rows into parts of `count`."""
         parts = (self.crop, self.colour, self.sigma)
         return [
             Augmentation(*(part[first : first + count] for part in parts))
@@ -73,12 +74,12 @@ class Augmentation:
         ]
 
     def to(self, device: torch.device) -> "Augmentation":
-        """The same parameters on another device."""
+        """Copy the parameters to another device."""
         return Augmentation(*(part.to(device) for part in (self.crop, self.colour, self.sigma)))
 
 
 def draw(count: int, config: AugmentConfig, generator: torch.Generator) -> Augmentation:
-    """Parameters for `count` images, from `generator` alone."""
+    """Draw parameters for `count` images; all randomness comes from `generator`."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator) * (high - low) + low
@@ -111,8 +112,8 @@ def draw(count: int, config: AugmentConfig, generator: torch.Generator) -> Augme
 def apply(images: Tensor, augmentation: Augmentation, size: int) -> Tensor:
     """Augment images (n, 3, H, W), float in [0, 1], to (n, 3, size, size) in [0, 1].
 
-    Crop, flip and resize are one bilinear resampling and the four colour changes one affine map of
-    RGB, so the cost does not grow with the number of augmentations.
+    Crop, flip and resize are one bilinear resampling, and the four colour changes are one affine
+    map of RGB. So the cost does not grow with the number of augmentations.
     """
     augmentation = augmentation.to(images.device)
     images = F.grid_sample(
@@ -125,13 +126,13 @@ def apply(images: Tensor, augmentation: Augmentation, size: int) -> Tensor:
 
 
 def to_images(frames: NDArray[np.uint8]) -> Tensor:
-    """Frames (n, H, W, 3) uint8 -> images (n, 3, H, W) float in [0, 1]."""
+    """Turn frames (n, H, W, 3) uint8 into images (n, 3, H, W), float in [0, 1]."""
     planes = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).contiguous()
     return planes.float().div_(255)
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Images (n, 3, H, W) -> (n, 3, size, size), bilinear with antialiasing."""
+    """Resize images (n, 3, H, W) to (n, 3, size, size), bilinear with antialiasing."""
     if images.shape[-1] == size:
         return images
     resized: Tensor = F.interpolate(
@@ -141,13 +142,16 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 
 def _saturate(factor: Tensor) -> Tensor:
-    """(n,) -> (n, 3, 3): blend of each pixel with its own luma; 0 gives grey."""
+    """Make the maps (n, 3, 3) that blend a pixel with its luma; factor (n,) 0 gives grey."""
     grey = LUMA.expand(3, 3)
     return factor[:, None, None] * (torch.eye(3) - grey) + grey
 
 
 def _rotate_hue(angle: Tensor) -> Tensor:
-    """(n,) radians -> (n, 3, 3): rotation of RGB about the grey axis (Rodrigues' formula)."""
+    """Make the rotations (n, 3, 3) of RGB about the grey axis by `angle` (n,), in radians.
+
+    They follow Rodrigues' formula.
+    """
     axis = torch.full((3,), 3**-0.5)
     cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3)).T
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
@@ -157,7 +161,7 @@ def _rotate_hue(angle: Tensor) -> Tensor:
 
 
 def _grid(crop: Tensor, size: int) -> Tensor:
-    """(n, 4) -> (n, size, size, 2): x and y, in the image's [-1, 1], of each pixel of the crops."""
+    """Return x and y of each pixel of the crops (n, 4), in the image's [-1, 1]: (n, S, S, 2)."""
     centre_x, centre_y, half_width, half_height = crop[:, :, None].unbind(dim=1)
     pixels = torch.linspace(-1, 1, size, device=crop.device) * (size - 1) / size  # their centres
     x, y = half_width * pixels + centre_x, half_height * pixels + centre_y
@@ -167,7 +171,7 @@ def _grid(crop: Tensor, size: int) -> Tensor:
 
 
 def _blur_(images: Tensor, sigma: Tensor) -> None:
-    """Separable Gaussian blur, in place, of the images whose sigma is above 0; radius 3 pixels."""
+    """Blur the images whose sigma is above 0, in place: a separable Gaussian of radius 3 pixels."""
     chosen = sigma.nonzero()[:, 0]
     if not len(chosen):
         return

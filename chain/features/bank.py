@@ -1,7 +1,8 @@
 """CNN features of the clean frames, and the bank of augmented views that training draws from.
 
-The CNN is the costly part, so it sees every frame once clean and once for each of V augmented views
-of the training clips; the augmentations stay pixel-level and a training step costs milliseconds.
+The CNN is the costly part. So it sees every frame once as it is, and the frames of the training
+clips once more for each of V augmented views. Frames are augmented as pixels all the same, and a
+training step, which only draws from the bank, takes milliseconds.
 """
 
 import os
@@ -34,7 +35,7 @@ from chain.features.augmentation import (
 from chain.features.prefetch import prefetch
 
 CLIPS_BETWEEN_CHECKPOINTS = 100
-AHEAD = 2  # batches prepared while the CNN is at work
+AHEAD = 2  # batches that are prepared while the CNN is at work
 
 
 class BankConfig(Parameters):
@@ -44,16 +45,16 @@ class BankConfig(Parameters):
     """Augmented views of each training clip, V."""
     seed: Annotated[int, Field(ge=0)]
     spatial: list[Spatial]
-    """The kinds of draw, one bank each (`none` needs no bank)."""
+    """The kinds of augmentation. Each has a bank of its own, except `none`, which needs none."""
 
     @property
     def kinds(self) -> list[Spatial]:
-        """Those that need a bank."""
+        """The kinds of augmentation that need a bank."""
         return [kind for kind in self.spatial if kind != "none"]
 
 
 class FeatureExtractor:
-    """Backbone, augmentation and device: uint8 frames in, fp16 features out."""
+    """It turns uint8 frames into fp16 features, by augmentation and backbone on a device."""
 
     def __init__(self, backbone: Backbone, size: int, device: torch.device) -> None:
         self.backbone = backbone.to(device)
@@ -63,16 +64,16 @@ class FeatureExtractor:
     def __call__(
         self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
     ) -> NDArray[np.float16]:
-        """Frames (n, H, W, 3) -> features (n, F), or of V views of them: V * n rows (V * n, F)."""
+        """Compute the features (n, F) of frames (n, H, W, 3), or (V * n, F) of V views of them."""
         return self.features(self.prepare(frames, augmentation))
 
     @torch.inference_mode()
     def prepare(
         self, frames: NDArray[np.uint8], augmentation: Augmentation | None = None
     ) -> Tensor:
-        """What the network sees of frames (n, H, W, 3): normalised, (n or V * n, 3, size, size).
+        """Turn frames (n, H, W, 3) into normalised images, (n or V * n, 3, size, size).
 
-        One view after the other, which stays in the processor's cache.
+        Views are made one after the other, since a single view stays in the processor's cache.
         """
         images = to_images(frames).to(self.device)
         if augmentation is None:
@@ -82,12 +83,12 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def features(self, prepared: Tensor) -> NDArray[np.float16]:
-        """(n, F) of what `prepare` returned."""
+        """Compute the features (n, F) of what `prepare` returned."""
         features: Tensor = self.backbone.network(prepared)
         return features.cpu().numpy().astype(np.float16)
 
     def _normalise_(self, images: Tensor) -> Tensor:
-        """As `Backbone.forward`, in the memory of `images`."""
+        """Normalise as `Backbone.forward` does, in the memory of `images`."""
         images.sub_(self.backbone.mean).div_(self.backbone.std)
         return images.contiguous(memory_format=torch.channels_last)
 
@@ -95,7 +96,10 @@ class FeatureExtractor:
 def view_augmentations(
     clip: int, views: int, frames: int, spatial: Spatial, config: AugmentConfig, seed: int
 ) -> Augmentation:
-    """The draws of all views of one clip, (views * frames) rows, whatever clips came before it."""
+    """Draw the parameters of all views of one clip: views * frames rows.
+
+    They depend on the clip's number and the seed, not on the clips before it.
+    """
     entropy = np.random.SeedSequence([seed, clip]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(entropy >> 1))
     config = config.scaled(STRENGTHS[spatial])
@@ -112,10 +116,11 @@ def clip_features(
     bank: BankConfig,
     augment: AugmentConfig,
 ) -> Iterator[dict[str, NDArray[np.float16]]]:
-    """Of each clip `clean` (D, F); of a training clip also `bank_<kind>` (V, D, F) a kind of draw.
+    """Yield the features of each clip in turn.
 
-    The same bits for a clip, whichever come before it. Frames are read, resized and augmented while
-    the CNN works, if that leaves a core free.
+    They are `clean` (D, F) and, for a training clip, `bank_<kind>` (V, D, F) for each kind of
+    augmentation. A clip has the same features to the bit whichever clips come before it. Frames are
+    read, resized and augmented while the CNN works, if it leaves a core free.
     """
     dense, trained = frames.shape[1], set(train.tolist())
 
@@ -136,7 +141,7 @@ def clip_features(
 
 
 def _spare_core(device: torch.device) -> bool:
-    """Whether the CNN on `device` leaves a core to others; threads that share one are slower."""
+    """Tell whether the CNN on `device` leaves a core free; threads that share one are slower."""
     return device.type != "cpu" or torch.get_num_threads() < (os.cpu_count() or 1)
 
 
@@ -162,11 +167,11 @@ def extract(
     scratch: Path,
     compute: Compute = clip_features,
 ) -> dict[str, NDArray[np.float16]]:
-    """Features of packed frames (N, D, S, S, 3), in one pass over the clips.
+    """Compute the features of packed frames (N, D, S, S, 3) in one pass over the clips.
 
-    Returns memory maps in `scratch`: `clean` (N, D, F), and for each kind of draw `bank_<kind>`
-    (len(train), V, D, F) whose rows follow `train`. A run that was killed goes on from where it
-    last took stock of the finished clips, in a file `clips_done` that stays there.
+    Returns memory maps in `scratch`: `clean` (N, D, F), and for each kind of augmentation
+    `bank_<kind>` (len(train), V, D, F), whose rows follow `train`. The file `clips_done`, also in
+    `scratch`, counts the finished clips now and then, and a run that was killed goes on from there.
     """
     count, dense = frames.shape[:2]
     width = extractor(frames[0, :1]).shape[1]

@@ -1,4 +1,4 @@
-"""Ready-made features brought into the store's form: HDF5 files of floats, streamed to fp16."""
+"""Ready-made features: HDF5 files of floats are streamed into the store's fp16 array."""
 
 import shutil
 from pathlib import Path
@@ -14,18 +14,21 @@ from chain.core.errors import InputError
 from chain.core.files import replacing
 from chain.datasets.feature_files import ROW, ReadyConfig, file_stamp, one_line, open_features
 
-BLOCK = 128 * 2**20  # bytes read at once
+BLOCK = 128 * 2**20  # bytes that are read at once
 
 
 def convert(
     config: ReadyConfig, root: Path, index: pd.DataFrame, scratch: Path
 ) -> NDArray[np.float16]:
-    """The features (N, T, F) of the N rows that `index` lists, a memory map `clean` in `scratch`.
+    """Copy the features (N, T, F) of the N rows of `index` to a memory map `clean` in `scratch`.
 
     `index` is the manifest that `index_ready` made of the files under `root`. A file is read a
-    block at a time, and a run that was killed goes on after its last whole block, which `rows_done`
-    keeps there. Raises InputError if a file has changed since it was indexed, can't be read, or
-    holds a value that is not finite or beyond fp16; or if the disk has not enough room.
+    block at a time. The file `rows_done` in `scratch` counts the rows that are done, and a run that
+    was killed goes on from there. Raises InputError if
+
+    * a file has changed since it was indexed, or can't be read;
+    * a value is not finite, or beyond the range of fp16;
+    * the disk has not enough room.
     """
     shape = (len(index), config.frames, config.width)
     marker = scratch / "rows_done"
@@ -56,9 +59,10 @@ def convert(
 
 
 def block_rows(data: Any) -> int:
-    """Rows of an h5py data set (N, T, F) to read at once: `BLOCK` bytes, in whole HDF5 chunks.
+    """Return how many rows of an h5py data set (N, T, F) to read at once.
 
-    At least one row of chunks: less would make HDF5 unpack the same chunks again for every block.
+    It is as many as `BLOCK` bytes hold, in whole HDF5 chunks, and at least one row of chunks: with
+    less, HDF5 would unpack the same chunks again for every block.
     """
     rows = max(1, BLOCK // int(data.dtype.itemsize * np.prod(data.shape[1:])))
     chunk = data.chunks[0] if data.chunks else 1
@@ -74,7 +78,7 @@ def _read(path: Path, data: Any, first: int, count: int) -> NDArray[np.floating[
 
 
 def _to_half(path: Path, first: int, block: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
-    """Rows `first` and following of `path` as fp16; InputError if a value has no place there."""
+    """Convert the rows of `path` from `first` on to fp16. Raises InputError if a value can't be."""
     with np.errstate(over="ignore"):
         half = block.astype(np.float16)
     bad = np.flatnonzero(~np.isfinite(half).all(axis=(1, 2)))
@@ -87,7 +91,7 @@ def _to_half(path: Path, first: int, block: NDArray[np.floating[Any]]) -> NDArra
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    """A full disk would kill the process at a write through the memory map."""
+    """Raise InputError if the disk is too full; a write to a memory map would kill the process."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Items computed in a helper thread while those before them are in use."""
+"""A helper thread that computes items while those before them are in use."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
-    """The same items in the same order, up to `ahead` of them computed before they are asked for.
+    """Yield the same items in the same order, and compute up to `ahead` of them in advance.
 
-    What `items` raises is raised here, in its place in the order.
+    If `items` raises, the exception is raised here when its turn comes.
     """
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as helper:

@@ -222,7 +222,7 @@ class Checked:
             self.experiment.augment.scaled(STRENGTHS[kind])
         if profile.backbone:
             check_source(profile.backbone, f"{file}: backbone")
-            resolve(profile.backbone, f"{file}: backbone")
+            resolve(profile.backbone, "backbone", file)
 
     def _check_frames(self, dataset: str, method: str, config: MethodConfig) -> None:
         profile, file = self.profiles[dataset], profile_path(dataset)

@@ -2,24 +2,31 @@
 
 Bit k of a code is bit 7 - k % 8 of its byte k // 8 (`np.packbits`, big-endian). Bit 1 stands for
 +1, bit 0 for -1, and sign(0) is +1.
+
+The codes of a data set by one method lie in a folder:
+
+* `ids.csv` has the clips' ids in its one column, `id`;
+* `seed_<n>.npy` holds the packed codes, in the order of the ids, of the model trained from seed n.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from chain.core.errors import InputError
-from chain.core.files import replacing
+from chain.core.files import write_csv
+
+IDS = "ids.csv"
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Packed codes `codes` (N, bits / 8) uint8 of the items `ids` (N,).
+    """The packed `codes` (N, bits / 8), uint8, of the items `ids` (N,).
 
     Raises InputError if the two differ in length, an id repeats, or `codes` is not packed.
     """
@@ -47,14 +54,15 @@ class Codes:
 
 
 def take(codes: Codes, rows: NDArray[np.int64]) -> Codes:
-    """The codes of some rows (M,), in that order."""
+    """Return the codes of the rows (M,), in their order."""
     return Codes(codes.ids[rows], codes.codes[rows])
 
 
 def pack(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Codes (N, b / 8) from the signs of `values` (N, b), signed integers or floats; 0 is positive.
+    """Pack the signs of `values` (N, b), signed integers or floats, into codes (N, b / 8).
 
-    Raises InputError if b is not a positive multiple of 8, on NaN, and on types without a sign.
+    Zero counts as positive. Raises InputError if b is not a positive multiple of 8, on NaN, and on
+    types without a sign.
     """
     if values.ndim != 2 or not values.shape[1] or values.shape[1] % 8:
         raise InputError(f"codes: expected shape (N, b) with b a multiple of 8, not {values.shape}")
@@ -66,44 +74,67 @@ def pack(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def unpack(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Signs (N, b) in {-1, +1} of `codes` (N, b / 8)."""
+    """Return the signs (N, b), each -1 or +1, of packed `codes` (N, b / 8)."""
     return 2 * np.unpackbits(codes, axis=1).view(np.int8) - np.int8(1)
 
 
 def words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Rows of bytes (N, B) as columns of 64-bit words (ceil(B / 8), N), padded with zero bits."""
+    """Turn rows of bytes (N, B) into columns of 64-bit words (W, N), W = ceil(B / 8).
+
+    Rows whose length is not a multiple of 8 are padded with zeros.
+    """
     padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
     return np.ascontiguousarray(np.ascontiguousarray(padded).view(np.uint64).T)
 
 
-def save_codes(path: Path, ids: Sequence[str], codes: NDArray[np.uint8]) -> None:
-    """Write ids and packed codes to an .npz file: the same bytes for the same content."""
-    checked = Codes(np.array(list(ids), dtype=np.str_), np.ascontiguousarray(codes))
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, ids=checked.ids, codes=checked.codes)
+def save_codes(folder: Path, ids: Sequence[str], codes: Mapping[int, NDArray[np.uint8]]) -> None:
+    """Write the packed `codes` (N, b / 8) of each seed, and the N `ids` that they share.
+
+    The same content gives the same bytes. Raises InputError, before anything is written, if codes
+    and ids do not fit together (see `Codes`).
+    """
+    names = np.array(list(ids), dtype=np.str_)
+    checked = {seed: Codes(names, packed).codes for seed, packed in codes.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / IDS, pd.DataFrame({"id": names}))
+    for seed, packed in checked.items():
+        np.save(folder / f"seed_{seed}.npy", np.ascontiguousarray(packed))
 
 
-def load_codes(path: Path) -> Codes:
-    """Read what `save_codes` wrote; InputError naming the file if it is missing or not that."""
+def load_codes(folder: Path, seed: int) -> Codes:
+    """Read the codes of one seed that `save_codes` wrote.
+
+    Raises InputError naming the file if one is missing or damaged, or if codes and ids do not fit
+    together.
+    """
+    path, names = folder / f"seed_{seed}.npy", folder / IDS
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Codes(arrays["ids"], arrays["codes"])
+        with path.open("rb") as file:
+            packed = np.lib.format.read_array(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError):
+        raise InputError(f"{path}: not a file of codes (.npy)") from None
+    try:
+        ids = pd.read_csv(names, dtype=str, keep_default_na=False)["id"]
+    except FileNotFoundError:
+        raise InputError(f"{names}: no such file") from None
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{names}: not a table of ids (.csv with the column `id`)") from None
+    try:
+        return Codes(ids.to_numpy(dtype=np.str_), packed)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{path}: not a file of codes (.npz with `ids` and `codes`)") from None
+        raise InputError(f"{path} with {IDS}: {error}") from None
 
 
 def code_statistics(codes: NDArray[np.uint8]) -> dict[str, float]:
-    """Three signs of collapse in `codes` (N, b / 8), each a number in [0, 1].
+    """Compute three numbers in [0, 1] that show whether the codes (N, b / 8) have collapsed.
 
-    `bit_balance`: mean over bits of |mean sign|; 0 when every bit splits the items in half.
-    `distinct`: distinct codes over items.
-    `bit_correlation`: mean |E[s_i s_j]| over pairs of different bits, the off-diagonal of the Gram
-    matrix that spectral hashing (Weiss et al., NIPS 2008) asks to vanish; 1 for bits that are
-    equal, opposite or constant.
+    * `bit_balance` is the mean over bits of |mean sign|; it is 0 if every bit is set in half of
+      the items, and 1 if every bit is constant.
+    * `distinct` is the number of distinct codes over the number of items.
+    * `bit_correlation` is the mean |E[s_i s_j]| over pairs of different bits; it is 1 if all bits
+      are equal, opposite or constant. Spectral hashing (Weiss et al., NIPS 2008) asks for 0.
 
     Raises InputError if there are no codes.
     """

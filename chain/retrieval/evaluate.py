@@ -29,13 +29,16 @@ CURVE_POINTS = 50
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one evaluation found; every dictionary is keyed by K.
+    """What one evaluation found; every dictionary has K as its key.
 
-    `map_ssvh` averages over all queries, `map_strict` and the two curves over the `answerable` ones
-    (Q,), those with a relevant item besides themselves; elsewhere `ap_strict` (Q,) is 0.
-    `by_radius` has columns radius, precision, recall, and no row for a radius at which no query
-    finds anything; `by_rank` has rank, precision, recall, at ranks spaced geometrically. The curves
-    are those of the strict protocol.
+    * `map_ssvh` averages over all queries, `map_strict` over the answerable ones.
+    * `ap_strict` (Q,) is the average precision of each query; 0 for one that is not answerable.
+    * `answerable` (Q,) tells which queries have a relevant item besides themselves.
+    * `by_radius` has columns radius, precision and recall. It has no row for a radius at which no
+      query finds anything.
+    * `by_rank` has columns rank, precision and recall. Its ranks are spaced geometrically.
+
+    Both curves follow the strict protocol and average over the answerable queries.
     """
 
     map_ssvh: dict[int, float]
@@ -47,13 +50,15 @@ class Evaluation:
 
     @property
     def unanswerable(self) -> int:
-        """How many queries have no relevant item besides themselves."""
+        """The number of queries without a relevant item besides themselves."""
         return int((~self.answerable).sum())
 
     def tables(self, query_ids: NDArray[np.str_]) -> dict[str, pd.DataFrame]:
-        """What is kept of it: `map` (k, map_strict, map_ssvh), `queries`, `by_rank`, `by_radius`.
+        """Return the tables that are written to files, by name.
 
-        `queries` holds the strict AP of the answerable queries (id, ap<K>, ...).
+        * `map` has columns k, map_strict and map_ssvh;
+        * `queries` has the strict AP of the answerable queries, in columns id, ap<K>, ...;
+        * `by_rank` and `by_radius` are the curves.
         """
         scores = {"k": list(self.map_strict), "map_strict": self.map_strict.values()}
         precisions = {f"ap{k}": ap[self.answerable] for k, ap in self.ap_strict.items()}
@@ -74,9 +79,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate Q queries against N database items, labelled (Q, C) and (N, C), at each K.
 
-    An item is relevant if it shares a label with the query; equal ids are the same item. Raises
-    InputError if a K is not in 1..N, code lengths differ, labels do not match the codes, or no
-    query has a relevant item.
+    An item is relevant if it shares a label with the query. Items with the same id are the same
+    item. Raises InputError if a K is not in 1..N, the code lengths differ, the labels do not match
+    the codes, or no query has a relevant item.
     """
     relevance = checked_relevance(
         len(queries.ids), len(database.ids), query_labels, database_labels, topk
@@ -102,9 +107,10 @@ def evaluate(
 def evaluate_roles(
     codes: Codes, index: pd.DataFrame, roles: Roles, topk: Sequence[int]
 ) -> dict[str, pd.DataFrame]:
-    """The tables of one evaluation; `codes` and `index` are of all clips, `roles` of their splits.
+    """Evaluate the clips whose split is the query's against those of the database's.
 
-    Raises InputError as `evaluate` does.
+    `codes` and `index` hold all clips, in the same order. Returns the tables of
+    `Evaluation.tables`. Raises InputError as `evaluate` does.
     """
     labels, _ = label_matrix(index["labels"])
     query, database = select(index, roles.query), select(index, roles.database)
@@ -115,7 +121,7 @@ def evaluate_roles(
 
 
 def stack_seeds(tables: Mapping[int, dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
-    """The tables of each seed, one below the other, with a column `seed`."""
+    """Stack the tables of the seeds, one below the other, and add a column `seed`."""
     names = next(iter(tables.values()))
     return {
         name: pd.concat({seed: one[name] for seed, one in tables.items()}).reset_index(
@@ -132,7 +138,7 @@ def checked_relevance(
     database_labels: NDArray[np.bool_],
     topk: Sequence[int],
 ) -> Relevance:
-    """The relevance of `database` items to `queries`, once labels and K are known to fit them."""
+    """Return the relevance of the items to the queries, once labels and K are known to fit."""
     for k in topk:
         if not 1 <= k <= database:
             raise InputError(f"K = {k}: must be between 1 and the size of the database, {database}")

@@ -1,4 +1,4 @@
-"""The strict protocol on float features: what the codes could reach before they were binary."""
+"""The strict protocol on float features, from which the codes are made."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from chain.retrieval.evaluate import checked_relevance
 from chain.retrieval.metrics import average_precision
 from chain.retrieval.relevance import self_matches
 
-BLOCK = 2**23  # similarities in memory at once: 32 MiB
+BLOCK = 2**23  # similarities that are in memory at once: 32 MiB
 
 
 def float_ap_strict(
@@ -24,12 +24,16 @@ def float_ap_strict(
     database_labels: NDArray[np.bool_],
     topk: Sequence[int],
 ) -> dict[int, NDArray[np.float64]]:
-    """Strict AP@K (Q,) by K of features (Q, F) against (N, F) under cosine similarity.
+    """Rank N items for Q queries by cosine similarity; returns the strict AP@K (Q,) by K.
 
-    As in `evaluate`, except that ties, not expected among floats, go to the lower database index; a
-    query without a relevant item has AP NaN. Raises InputError if a K is not in 1..N, widths
-    differ, a feature is not finite, labels do not match the features, or no query has a relevant
-    item.
+    The features are (Q, F) and (N, F), the labels (Q, C) and (N, C). The protocol is that of
+    `evaluate`, with two differences:
+
+    * ties, which are not expected among floats, go to the lower database index;
+    * a query without a relevant item has AP NaN.
+
+    Raises InputError if a K is not in 1..N, the widths differ, a feature is not finite, the labels
+    do not match the features, or no query has a relevant item.
     """
     relevance = checked_relevance(
         len(query_ids), len(database_ids), query_labels, database_labels, topk
@@ -62,10 +66,11 @@ def float_ap_strict(
 def evaluate_floats(
     clean: NDArray[np.floating], index: pd.DataFrame, roles: Roles, topk: Sequence[int]
 ) -> dict[str, pd.DataFrame]:
-    """Tables `map` (seed, k, map_strict) and `queries` (seed, id, ap<K>, ...) of float features.
+    """Evaluate the clips of the query's split against those of the database's by their features.
 
-    A clip is the mean over its frames in `clean` (N, D, F), as LSH and PCA-ITQ see it; there is
-    nothing random, so the seed is 0. `index` is of the N clips.
+    A clip is represented by the mean over its frames in `clean` (N, D, F), as in LSH and PCA-ITQ;
+    `index` lists the N clips. Returns two tables: `map` with columns seed, k and map_strict, and
+    `queries` with columns seed, id, ap<K>, .... Nothing is random, so the seed is always 0.
     """
     labels, _ = label_matrix(index["labels"])
     ids = index["id"].to_numpy(dtype=np.str_)
@@ -88,7 +93,7 @@ def evaluate_floats(
 
 
 def _pooled(clean: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Clips (N, D, F) -> means over the frames of some (M,): (M, F)."""
+    """Average clips (N, D, F), of which `rows` (M,) are wanted, over their frames: (M, F)."""
     return np.stack([clean[clip].mean(axis=0, dtype=np.float32) for clip in rows])
 
 
@@ -98,7 +103,7 @@ def _nearest(
     exclude: NDArray[np.int64],
     topk: Sequence[int],
 ) -> NDArray[np.int64]:
-    """Database indices (q, max K) by falling similarity; an excluded item comes last of all."""
+    """Return database indices (q, max K) by falling similarity; the excluded item comes last."""
     k = max(topk)
     distances = -(queries @ database.T)  # (q, N)
     own = np.flatnonzero(exclude >= 0)
@@ -109,7 +114,7 @@ def _nearest(
 
 
 def _unit(name: str, features: NDArray[np.floating], count: int) -> NDArray[np.float32]:
-    """`count` rows scaled to length 1; a zero row stays zero."""
+    """Scale `count` rows to length 1; a row of zeros stays as it is."""
     if features.ndim != 2 or len(features) != count or not np.isfinite(features).all():
         raise InputError(f"{name} features: expected {count} rows of finite numbers")
     lengths = np.linalg.norm(features, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Hamming distances by popcount, a few queries at a time: memory grows with Q + N, never Q x N."""
+"""Hamming distances by popcount, a few queries at a time: memory grows as Q + N, not as Q x N."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from chain.core.errors import InputError
 from chain.retrieval.codes import words
 from chain.retrieval.relevance import Relevance
 
-BLOCK = 2**17  # distances at once: they stay in a core's cache
+BLOCK = 2**17  # distances that are computed at once and stay in a core's cache
 
 Distances = NDArray[np.unsignedinteger]
 Counts = NDArray[np.int64]
@@ -22,13 +22,17 @@ def compare(
     exclude: Counts,
     k: int,
 ) -> tuple[Counts, Counts, Counts]:
-    """What evaluation needs of all distances, in one pass over them.
+    """Compute what an evaluation needs in one pass over all distances.
 
-    `query_codes` (Q, b / 8) and `database_codes` (N, b / 8) are packed; `exclude` (Q,) holds the
-    database index that each query leaves out, or -1. Returns the number of `items` and of
-    `relevant` ones at each distance 0..b from each query, (Q, b + 1) each, without what is left
-    out; and, with it, the indices (Q, k) of the nearest items, as `nearest` does. Raises as
-    `nearest` does.
+    `query_codes` (Q, b / 8) and `database_codes` (N, b / 8) are packed. `exclude` (Q,) holds the
+    database index of the item that each query leaves out, or -1. Returns
+
+    * `items` (Q, b + 1), the number of items at each distance 0..b from each query, without the
+      one that is left out;
+    * `relevant` (Q, b + 1), the number of relevant ones among them;
+    * `indices` (Q, k) of the nearest items as `nearest` gives them, including the one left out.
+
+    Raises as `nearest` does.
     """
     bins = 8 * query_codes.shape[1] + 1
     items = np.empty((len(query_codes), bins), dtype=np.int64)
@@ -50,11 +54,11 @@ def compare(
 def nearest(
     query_codes: NDArray[np.uint8], database_codes: NDArray[np.uint8], k: int
 ) -> tuple[Counts, Counts]:
-    """Indices and distances (Q, k) of the k nearest items, ties in ascending database index.
+    """Find the k items nearest to each query; returns their indices and distances, (Q, k) each.
 
-    The ssvh evaluation code breaks ties by an unstable argsort, so its own figures vary with the
-    version of numpy; this order is reproducible. Raises InputError if the code lengths differ and
-    ValueError if k is not in 1..N.
+    Ties come in the order of the database index. (The evaluation code of SSVH breaks them by an
+    unstable argsort, so that its figures vary with the version of numpy.) Raises InputError if the
+    code lengths differ and ValueError if k is not in 1..N.
     """
     indices = np.empty((len(query_codes), _checked(k, database_codes)), dtype=np.int64)
     nearest_distances = np.empty_like(indices)
@@ -65,17 +69,19 @@ def nearest(
 
 
 def _nearest(distances: Distances, counts: Counts, k: int) -> Counts:
-    """Of `distances` (N,), `counts` of which are 0, 1, ..., the indices of the k smallest."""
-    # Faster than a partition; a Python int, for NumPy's would widen all distances to compare them.
+    """Return the indices of the k smallest of `distances` (N,), of which `counts` are 0, 1, ...."""
+    # This is faster than a partition. A NumPy integer would widen all distances to compare them.
     farthest = int(counts.cumsum().searchsorted(k))
-    within = (distances <= farthest).nonzero()[0]  # by index, and seldom many more than k
+    within = (distances <= farthest).nonzero()[
+        0
+    ]  # in the order of the index; seldom many more than k
     return within[distances[within].argsort(kind="stable")[:k]]
 
 
 def _distances(
     query_codes: NDArray[np.uint8], database_codes: NDArray[np.uint8]
 ) -> Iterator[Distances]:
-    """For each query in turn, its distances (N,) to the database."""
+    """Yield for each query in turn its distances (N,) to the database."""
     bits = 8 * query_codes.shape[1]
     if bits != 8 * database_codes.shape[1]:
         raise InputError(

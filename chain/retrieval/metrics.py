@@ -1,8 +1,8 @@
 """Retrieval metrics as small pure functions.
 
-The strict metrics follow from two histograms per query, items and relevant items by distance (Q,
-b + 1): items at the same distance are tied, and every figure is its expectation over the orders of
-the ties. They need no ranking.
+The strict metrics need no ranking. They follow from two histograms of each query: how many items,
+and how many relevant ones, there are at each distance, (Q, b + 1) each. Items at the same distance
+are tied, and a metric is its expectation over all orders of the tied items.
 
 [1] McSherry and Najork, "Computing information retrieval performance measures efficiently in the
     presence of tied scores", ECIR 2008.
@@ -17,18 +17,18 @@ Floats = NDArray[np.float64]
 
 
 def expected_average_precision(items: Counts, relevant: Counts, k: int) -> Floats:
-    """Expected AP@k (Q,) under uniformly random order within ties [1, 2].
+    """Return the expected AP@k (Q,) if tied items come in random order [1, 2].
 
-    The sum of precisions at the relevant ranks up to k is divided by min(k, relevant items in the
-    whole database). A query without a relevant item scores 0, and is for the caller to leave out.
+    The sum of the precisions at the relevant ranks up to k is divided by min(k, relevant items in
+    the whole database). A query without a relevant item has AP 0, and the caller leaves it out.
 
-    A tie group of g items, r of them relevant, that follows n items with m relevant, adds at its
-    j-th place, rank i = n + j <= k,
+    Consider a group of g tied items of which r are relevant. Before it come n items of which m are
+    relevant. The j-th place of the group has rank i = n + j, and if i <= k it adds to the sum
 
-        (r / g) (m + 1 + (j - 1) c) / i,   c = (r - 1) / (g - 1)   (0 when g = 1)
+        (r / g) (m + 1 + (j - 1) c) / i,   c = (r - 1) / (g - 1)   (0 when g = 1).
 
-    where the numerator is m + 1 - (n + 1) c + i c; so over places the sum needs only how many there
-    are and a difference of harmonic numbers.
+    The numerator is m + 1 - (n + 1) c + i c. So the sum over the places of a group needs only their
+    number and a difference of harmonic numbers.
     """
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, k + 1))])  # H(0)..H(k)
     before = np.zeros(len(items), dtype=np.int64)  # n
@@ -48,28 +48,30 @@ def expected_average_precision(items: Counts, relevant: Counts, k: int) -> Float
 
 
 def average_precision(ranked: NDArray[np.bool_], k: int, relevant: Counts) -> Floats:
-    """AP@k (Q,) of rankings without ties, `ranked` (Q, >= k) telling which ranks are relevant.
+    """Return AP@k (Q,) of rankings without ties.
 
-    Divided by min(k, `relevant`), the number (Q,) of relevant items in the whole database; a query
-    without any scores 0, and is for the caller to leave out.
+    `ranked` (Q, >= k) tells which ranks are relevant, and `relevant` (Q,) how many relevant items
+    the whole database has. The sum of precisions is divided by min(k, `relevant`). A query without
+    a relevant item has AP 0, and the caller leaves it out.
     """
     return _sum_of_precisions(ranked, k) / np.clip(relevant, 1, k)
 
 
 def average_precision_ssvh(ranked: NDArray[np.bool_], k: int) -> Floats:
-    """AP@k (Q,) as the video hashing literature has it: divided by k, however few are relevant.
+    """Return AP@k (Q,) as the video hashing literature defines it.
 
-    `ranked` (Q, >= k) tells which ranks are relevant; a query without a hit scores 0.
+    The sum of precisions is divided by k even if fewer items are relevant. `ranked` (Q, >= k) tells
+    which ranks are relevant. A query without a hit has AP 0.
     """
     return _sum_of_precisions(ranked, k) / k
 
 
 def precision_recall_by_radius(items: Counts, relevant: Counts) -> tuple[Floats, Floats]:
-    """Mean precision and recall (b + 1,) of the Hamming balls of radius 0..b.
+    """Return the mean precision and recall (b + 1,) of the Hamming balls of radius 0..b.
 
-    Over the queries that have a relevant item. A ball without items has no precision, and its query
-    is not counted at that radius; where every ball is empty the precision is NaN. Recall counts all
-    the queries.
+    Both are means over the queries that have a relevant item. An empty ball has no precision, so
+    the mean precision leaves out its query at that radius. If every ball is empty, the precision is
+    NaN.
     """
     answerable = relevant.any(axis=1)
     inside = items[answerable].cumsum(axis=1)
@@ -84,10 +86,11 @@ def precision_recall_by_radius(items: Counts, relevant: Counts) -> tuple[Floats,
 def precision_recall_by_rank(
     items: Counts, relevant: Counts, ranks: NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """Mean expected precision and recall (R,) of the first `ranks` (R,) items.
+    """Return the mean expected precision and recall (R,) of the first `ranks` (R,) items.
 
-    Over the queries that have a relevant item. The expected number of hits grows linearly along a
-    tie group. Raises ValueError on a rank below 1 or beyond the items of one of these queries.
+    Both are means over the queries that have a relevant item. Among tied items the expected number
+    of hits grows linearly with the rank. Raises ValueError if a rank is below 1, or above the
+    number of items of one of these queries.
     """
     answerable = relevant.any(axis=1)
     items, relevant = items[answerable], relevant[answerable]
@@ -97,7 +100,10 @@ def precision_recall_by_rank(
     queries, everything = np.arange(len(items)), found[:, -1]
     precision, recall = np.empty(len(ranks)), np.empty(len(ranks))
     for place, rank in enumerate(ranks):
-        group = queries, (through >= rank).argmax(axis=1)  # the one that the rank falls into
+        group = (
+            queries,
+            (through >= rank).argmax(axis=1),
+        )  # the group of ties that the rank falls into
         after = through[group] - rank
         hits = found[group] - relevant[group] * (after / items[group])
         precision[place] = (hits / rank).mean()
@@ -106,7 +112,7 @@ def precision_recall_by_rank(
 
 
 def _sum_of_precisions(ranked: NDArray[np.bool_], k: int) -> Floats:
-    """Sum over the relevant ranks r <= k of hits among the first r over r, (Q,)."""
+    """Sum (hits among the first r) / r over the relevant ranks r <= k, for each query: (Q,)."""
     top = ranked[:, :k]
     precisions = top.cumsum(axis=1) / np.arange(1, k + 1)
     return np.asarray((precisions * top).sum(axis=1))

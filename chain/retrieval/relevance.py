@@ -1,4 +1,4 @@
-"""Which database items are relevant to which queries: those that share at least one label."""
+"""Relevance: an item is relevant to a query if the two share at least one label."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from chain.retrieval.codes import words
 
 
 class Relevance:
-    """Shared-label relevance of N database items to Q queries, without a (Q, N) matrix.
+    """The relevance of N database items to Q queries, without a (Q, N) matrix.
 
-    Takes boolean label matrices (Q, C) and (N, C) and keeps them by category and as 64-bit words.
-    Raises InputError if their widths differ or they are not boolean matrices.
+    It is made from boolean label matrices (Q, C) and (N, C), and keeps them by category and as
+    64-bit words. Raises InputError if they are not boolean matrices or differ in width.
     """
 
     def __init__(self, query_labels: NDArray[np.bool_], database_labels: NDArray[np.bool_]) -> None:
@@ -34,7 +34,7 @@ class Relevance:
         self._database = words(np.packbits(database_labels, axis=1))  # (W, N)
 
     def members(self, query: int) -> NDArray[np.int64]:
-        """Database indices of the items relevant to one query, ascending."""
+        """Return the database indices of the items relevant to one query, in ascending order."""
         categories = self._query_labels[query].nonzero()[0]
         if len(categories) == 1:
             return self._members[int(categories[0])]
@@ -42,7 +42,7 @@ class Relevance:
         return members
 
     def of(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Relevance (Q, K) of `items` (Q, K), database indices; an index of -1 is not relevant."""
+        """Tell which of `items` (Q, K), database indices, are relevant: (Q, K). -1 never is."""
         relevant = np.zeros(items.shape, dtype=np.bool_)
         for theirs, ours in zip(self._database, self._query, strict=True):
             relevant |= (theirs[items] & ours[:, None]) != 0
@@ -50,8 +50,8 @@ class Relevance:
 
 
 def self_matches(query_ids: NDArray[np.str_], database_ids: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Database index of each query's own id (Q,), -1 where the database does not hold it.
+    """Find each query's own id in the database: its index (Q,), or -1 if it is not there.
 
-    `database_ids` are unique.
+    The database's ids are unique.
     """
     return pd.Index(database_ids).get_indexer(pd.Index(query_ids)).astype(np.int64)

@@ -1,1 +1,1 @@
-"""Search: an index over the codes of a data set's clips, and what a new video is most like."""
+"""Search: an index over the codes of a data set, which finds the clips most like a new video."""

@@ -1,7 +1,7 @@
-"""Indexes over packed codes (FAISS), and their files.
+"""Indexes over packed codes, made with FAISS, and their files.
 
-The flat index is exact and quick up to about a million codes; the other kinds trade some recall
-for speed beyond. FAISS numbers codes by row, in the order in which they were added.
+The flat index is exact, and quick up to about a million codes. The other kinds are quick for more
+codes, but miss some neighbours. FAISS numbers codes by row, in the order in which they were added.
 """
 
 from collections.abc import Callable
@@ -26,16 +26,16 @@ REPRO = "run `dvc repro`"
 
 
 class HNSWConfig(Parameters):
-    """A navigable graph (Malkov & Yashunin, arXiv 1603.09320)."""
+    """The index is a navigable graph (Malkov & Yashunin, arXiv 1603.09320)."""
 
     links: Annotated[int, Field(ge=2)]
     """Neighbours of each code in the graph."""
     breadth: Count
-    """Candidates kept while searching; more find more, and cost more."""
+    """Candidates that a search keeps; with more it finds more and takes longer."""
 
 
 class IVFConfig(Parameters):
-    """Inverted lists: each code in the list of the nearest of some centroids."""
+    """The index is a set of inverted lists: each code is in the list of its nearest centroid."""
 
     lists: Count
     probes: Count
@@ -43,18 +43,18 @@ class IVFConfig(Parameters):
 
 
 class MultiHashConfig(Parameters):
-    """Multi-index hashing (Norouzi et al., CVPR 2012): a table for each part of the code."""
+    """The index has a hash table for each part of the code (Norouzi et al., CVPR 2012)."""
 
     tables: Count
     flips: Annotated[int, Field(ge=0)]
-    """Bits in which a part may differ; finds all codes closer than `tables` × (`flips` + 1)."""
+    """Bits in which a part may differ. All codes closer than `tables` × (`flips` + 1) are found."""
 
 
 class SearchConfig(Parameters):
-    """Which index is built, and how hard it looks."""
+    """Which index is built, and how thoroughly it searches."""
 
     flat_up_to: Annotated[int, Field(ge=0)]
-    """Codes up to which the index is flat, whatever its `kind`."""
+    """Up to this many codes the index is flat, whatever its `kind`."""
     kind: Literal["hnsw", "ivf", "multihash"]
     hnsw: HNSWConfig
     ivf: IVFConfig
@@ -62,7 +62,7 @@ class SearchConfig(Parameters):
 
 
 class Origin(Parameters):
-    """What the codes of an index were made with; a query's code has to be made with the same."""
+    """What made the codes of an index; the same has to make a query's code."""
 
     dataset: str
     method: str
@@ -71,7 +71,7 @@ class Origin(Parameters):
     weights: str
     """SHA-256 of the model's weights file."""
     backbone: str
-    """SHA-256 of the CNN's, which a pipeline that was cut short may have replaced alone."""
+    """SHA-256 of the CNN's weights file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +112,10 @@ KINDS: dict[str, Callable[[int, SearchConfig], faiss.IndexBinary]] = {
 
 
 def build(codes: NDArray[np.uint8], config: SearchConfig) -> faiss.IndexBinary:
-    """An index over packed `codes` (N, b / 8); the same bytes once written for the same codes.
+    """Build an index over packed `codes` (N, b / 8).
 
-    Raises InputError if there are no codes, or too few for the settings.
+    The same codes give an index whose file has the same bytes. Raises InputError if there are no
+    codes, or too few for the settings.
     """
     count, bits = len(codes), 8 * codes.shape[1]
     if not count:
@@ -133,11 +134,11 @@ def build(codes: NDArray[np.uint8], config: SearchConfig) -> faiss.IndexBinary:
 def search(
     index: faiss.IndexBinary, codes: NDArray[np.uint8], k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Distances and rows (Q, min(k, N)) of the codes nearest to `codes` (Q, b / 8).
+    """Find the codes nearest to `codes` (Q, b / 8); returns distances and rows (Q, min(k, N)).
 
-    Equal distances come in ascending order of rows, and a flat index leaves out the last rows where
-    not all of them fit (the tests check that FAISS does so). An approximate one fills up
-    with row -1 where it finds fewer. Raises InputError if the index is empty, the code lengths
+    Rows at the same distance come in ascending order, and if not all of them fit, a flat index
+    leaves out the last ones (the tests check that FAISS does so). An approximate index that finds
+    fewer codes fills up with row -1. Raises InputError if the index is empty, the code lengths
     differ or k is below 1.
     """
     if k < 1:
@@ -153,9 +154,10 @@ def search(
 
 
 def database_codes(codes: Codes, clips: pd.DataFrame, split: str | None) -> Codes:
-    """The codes of the clips in `split` (of all for null), by id: so are then equal distances.
+    """Return the codes of the clips in `split`, or of all clips if it is None, sorted by id.
 
-    Raises InputError if `codes` are not those of `clips`, or no clip is in the split.
+    An index over them gives clips at the same distance in the order of their ids. Raises InputError
+    if `codes` are not those of `clips`, or no clip is in the split.
     """
     if codes.ids.tolist() != clips["id"].tolist():
         raise InputError("index: the codes are not those of the data set's clips")
@@ -166,7 +168,7 @@ def database_codes(codes: Codes, clips: pd.DataFrame, split: str | None) -> Code
 def origin(
     dataset: str, method: str, bits: int, seed: int, weights: Path, backbone: Path
 ) -> Origin:
-    """What belongs to these weights files; InputError if one is missing."""
+    """Describe codes that these weights files made. Raises InputError if one is missing."""
     for path in (weights, backbone):
         if not path.is_file():
             raise InputError(f"{path}: no such file; {REPRO}")
@@ -181,7 +183,7 @@ def origin(
 
 
 def save(folder: Path, index: Index) -> None:
-    """Write an index to a folder of its own, which is replaced as a whole."""
+    """Write an index to a folder of its own; what the folder held before is gone."""
     with replacing(folder) as out:
         out.mkdir()
         faiss.write_index_binary(index.faiss, str(out / "index.faiss"))
@@ -190,7 +192,7 @@ def save(folder: Path, index: Index) -> None:
 
 
 def load(folder: Path) -> Index:
-    """Read what `save` wrote; InputError if it is missing, damaged or empty."""
+    """Read what `save` wrote. Raises InputError if it is missing, damaged or empty."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such index; {REPRO}")
     try:

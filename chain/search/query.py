@@ -1,4 +1,4 @@
-"""Which clips of a data set a new video is most like."""
+"""The query: a new video is coded, and the clips most like it are found."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +20,10 @@ from chain.views.store import FeatureStore
 
 
 def open_index(folder: Path, wanted: Origin) -> Index:
-    """The index in `folder`; InputError if it is unusable or was made with anything but `wanted`.
+    """Load the index in `folder`.
 
-    Its distances to a code of another model would be numbers without a meaning.
+    Raises InputError if it is unusable, or if anything but `wanted` made it, since distances
+    between the codes of different models mean nothing.
     """
     index = load(folder)
     for name, value in wanted:
@@ -32,7 +33,7 @@ def open_index(folder: Path, wanted: Origin) -> Index:
 
 
 def read_query(video: Path, decode: DecodeConfig) -> NDArray[np.uint8]:
-    """Frames (D, S, S, 3) of a video file, as the data set's clips are decoded.
+    """Decode a video file as the data set's clips are decoded: frames (D, S, S, 3).
 
     Raises InputError if the file is missing, is no video, or no frame of it decodes.
     """
@@ -46,17 +47,17 @@ def read_query(video: Path, decode: DecodeConfig) -> NDArray[np.uint8]:
 
 @contextmanager
 def loading(weights: Path) -> Iterator[None]:
-    """Torch's complaint about weights of another network, as one line: an InputError."""
+    """Raise InputError, one line, if the body loads weights that belong to another network."""
     try:
         yield
-    except (RuntimeError, ValueError):  # params.yaml or the code was changed since
+    except (RuntimeError, ValueError):  # the parameters or the code have changed since
         raise InputError(f"{weights}: not of a network with these parameters; {REPRO}") from None
 
 
 def encode_query(
     model: Method, features: NDArray[np.float16], device: torch.device
 ) -> NDArray[np.uint8]:
-    """The packed code (1, b / 8) of one clip's `features` (D, F)."""
+    """Compute the packed code (1, b / 8) of one clip from its features (D, F)."""
     one = FeatureStore(
         index=pd.DataFrame({"id": ["query"]}),
         clean=features[None],
@@ -67,9 +68,10 @@ def encode_query(
 
 
 def find(index: Index, code: NDArray[np.uint8], clips: pd.DataFrame, k: int) -> pd.DataFrame:
-    """The k clips nearest to `code` (1, b / 8): rank, distance, id and labels, the nearest first.
+    """Find the k clips nearest to `code` (1, b / 8).
 
-    `clips` has a row for each clip, with id and labels. Raises InputError as `search` does, or if
+    Returns a table with columns rank, distance, id and labels, the nearest clip first. `clips` has
+    a row with id and labels for each clip. Raises InputError as `search` does, or if
     the index names a clip that is not among them.
     """
     distances, rows = search(index.faiss, code, k)
@@ -90,7 +92,7 @@ def find(index: Index, code: NDArray[np.uint8], clips: pd.DataFrame, k: int) -> 
 
 
 def as_text(found: pd.DataFrame) -> str:
-    """What `find` returns, in aligned columns."""
+    """Write the table that `find` returns in aligned columns."""
     width = max(map(len, found["id"]), default=0)
     lines = [f"rank  distance  {'id':{width}}  labels"]
     for row in found.itertuples():

@@ -1,4 +1,4 @@
-"""A contact sheet: frames of the query, and below them the clips it is most like."""
+"""A contact sheet: it shows frames of the query and, below them, the clips that were found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from chain.video.decode import midpoints
 
 COLUMNS = 5
 LONGEST_NAME = 24
-CELL = (1.8, 2.3)  # inches; the height leaves room for two lines below a square
+CELL = (1.8, 2.3)  # inches; below the square image there is room for two lines
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A clip found: its frame (H, W, 3) uint8, name and Hamming distance from the query."""
+    """A clip that was found: its image (H, W, 3), name and Hamming distance from the query."""
 
     image: NDArray[np.uint8]
     name: str
@@ -28,9 +28,10 @@ class Result:
 
 
 def results(found: pd.DataFrame, clips: pd.DataFrame, frames: NDArray[np.uint8]) -> list[Result]:
-    """What to show of the `found` clips (id, labels, distance), by label or else by id.
+    """Choose what to show of the clips in the table `found` (id, labels, distance).
 
-    A clip's middle frame stands for it; `frames` (N, D, H, W, 3) follow `clips`.
+    A clip's image is its middle frame, and its name is its label, or its id if it has no label.
+    `frames` (N, D, H, W, 3) are those of `clips`, in the same order.
     """
     rows = pd.Index(clips["id"]).get_indexer(found["id"])
     middle = frames.shape[1] // 2
@@ -44,7 +45,7 @@ def results(found: pd.DataFrame, clips: pd.DataFrame, frames: NDArray[np.uint8])
 
 @house_style()
 def contact_sheet(query: NDArray[np.uint8], name: str, results: Sequence[Result]) -> Figure:
-    """Five frames of the query (D, H, W, 3) in the first row, then the results, five a row.
+    """Draw five frames of the query (D, H, W, 3) in a row, and the results in rows of five below.
 
     Raises InputError if there are no results.
     """

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,8 @@ import torch
 from torch import Tensor
 
 from chain.analysis import ablation as ablations
-from chain.analysis.ablation import AblationsConfig, Variants, run_variant
+from chain.analysis.ablation import run_variant
 from chain.core.errors import InputError
-from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig
 from chain.datasets.manifest import Roles
 from chain.methods import method_config
@@ -257,26 +255,3 @@ def test_a_role_without_clips(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no clip is in split 'test'"):
         run_variant(run, roles, TOPK, MACHINE, tmp_path / "scratch")
     assert not list((tmp_path / "scratch").glob("*.csv"))
-
-
-# The parameters
-
-
-def test_variants_are_nested_changes_by_name() -> None:
-    tree: dict[str, Any] = {
-        "datasets": ["demo"],
-        "tables": ["tasks"],
-        "chain": {"tasks": {"alone": {"weights": {"order": 0.0}}}},
-        "chain_plus": {},
-    }
-    config = parse(AblationsConfig, tree, "ablations")
-    assert config.chain["tasks"].root == tree["chain"]["tasks"]
-    for changed, key in (
-        ({"chain": {"tasks": {"alone": 0.5}}}, r"chain.tasks.alone"),
-        ({"tables": "tasks"}, r"tables"),
-        ({"tabels": []}, r"tabels: unknown parameter"),
-    ):
-        with pytest.raises(InputError, match=f"params.yaml: ablations.{key}"):
-            parse(AblationsConfig, tree | changed, "ablations")
-    with pytest.raises(InputError, match=r"params.yaml: ablations.chain.tasks.alone"):
-        parse(Variants, {"alone": 0.5}, "ablations.chain.tasks")

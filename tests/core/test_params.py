@@ -1,12 +1,13 @@
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import pytest
-import yaml
+from dvc.utils.serialize import load_yaml, modify_yaml
 from pydantic import Field, field_validator
 
 from chain.core.errors import InputError
-from chain.core.params import Parameters, Yaml12Loader, leaves, load, merge, parse, select
+from chain.core.params import Parameters, leaves, load, merge, parse, select
 
 
 class Inner(Parameters):
@@ -53,12 +54,12 @@ SOUND = {"count": 2, "inner": {"rate": 0.5, "names": [1]}}
         ("on", "on"),
         ("Off", "Off"),
         ("n", "n"),
-        ("1_000", "1_000"),
+        ("1_000", 1000),
         ("1:30", "1:30"),
-        ("2023-10-29", "2023-10-29"),
+        ("2023-10-29", date(2023, 10, 29)),
         ("'1'", "1"),
         (".", "."),
-        ("0b1", "0b1"),
+        ("0b1", 1),
         ("1.2.3", "1.2.3"),
         ("nullable", "nullable"),
     ],
@@ -68,15 +69,48 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: object)
     file.write_text(f"key: {text}\n")
     read = load(file)["key"]
     assert type(read) is type(value) and read == value
+    assert load(file) == load_yaml(str(file))
 
 
-def test_not_a_number_is_read() -> None:
-    value = yaml.load(".nan", Loader=Yaml12Loader)
-    assert isinstance(value, float) and value != value
+@pytest.mark.parametrize(
+    "value", [1e-05, 1e20, 0.1, -3, True, None, "no", "1e-05", "null", "", "é: x", [1, "on"], []]
+)
+def test_what_dvc_writes_is_read_back(tmp_path: Path, value: object) -> None:
+    """As `dvc exp run -S key=value` does: it changes one value and leaves comments alone."""
+    file = tmp_path / "params.yaml"
+    file.write_text("# a comment\nkey: 1\nother: {a: 2}\n")
+    with modify_yaml(str(file)) as tree:
+        tree["key"] = value
+    read = load(file)
+    assert read == {"key": value, "other": {"a": 2}} and type(read["key"]) is type(value)
+    assert file.read_text().startswith("# a comment\n")
 
 
-def test_the_loader_leaves_pyyaml_as_it_was() -> None:
-    assert yaml.safe_load("no") is False
+@pytest.mark.parametrize("text", ["2023-10-29", "2023-10-29t12:00:00", "!!binary aGk=", ".nan"])
+def test_a_type_that_no_parameter_has_is_refused_by_the_schema(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(f"count: 2\ninner:\n  rate: {text}\n  names: []\n")
+    with pytest.raises(InputError, match=r"^params.yaml: inner.rate: ") as caught:
+        parse(Outer, load(file), "")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 'line 3: found duplicate key "a"'),
+        ("a:\n  b: 1\n  b: {c: 1}\n", 'line 3: found duplicate key "b"'),
+        ("a: [1,\nb: 2", "line 3: did not find expected ',' or ']'"),
+    ],
+)
+def test_an_error_of_the_parser_names_file_line_and_key(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "demo.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError) as caught:
+        load(file)
+    assert str(caught.value) == f"{file}: not valid YAML: {message}"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +121,9 @@ def test_the_loader_leaves_pyyaml_as_it_was() -> None:
         (b"", "expected a mapping"),
         (b"a: !!python/object:os.system x", "not valid YAML"),
         (b"a: \xff\xfe", "not valid YAML"),
+        (b"a: 2023-13-45", "not valid YAML"),
+        (b"a: !!bool x", "not valid YAML"),
+        (b"a: 1\n---\nb: 2\n", "not valid YAML"),
         (None, "no such file"),
     ],
 )
@@ -101,7 +138,7 @@ def test_bad_file_is_one_line(tmp_path: Path, content: bytes | None, message: st
 
 def test_select_gives_the_values_at_dotted_keys_in_order() -> None:
     tree = {"a": {"b": {"c": 1}}, "d": None}
-    assert list(select(tree, ["d", "a.b", "a.b.c"]).items()) == [
+    assert list(select(tree, ["d", "a.b", "a.b.c"], "params.yaml").items()) == [
         ("d", None),
         ("a.b", {"c": 1}),
         ("a.b.c", 1),
@@ -110,8 +147,8 @@ def test_select_gives_the_values_at_dotted_keys_in_order() -> None:
 
 @pytest.mark.parametrize("key", ["x", "a.x", "a.b.c", "d.e"])
 def test_select_names_the_missing_key(key: str) -> None:
-    with pytest.raises(InputError, match=f"params.yaml: {key}: no such parameter"):
-        select({"a": {"b": 1}, "d": None}, ["a.b", key])
+    with pytest.raises(InputError, match=f"^demo.yaml: {key}: no such parameter$"):
+        select({"a": {"b": 1}, "d": None}, ["a.b", key], Path("demo.yaml"))
 
 
 def test_merge_overrides_leaves_and_keeps_the_rest() -> None:
@@ -152,7 +189,7 @@ def test_leaves_are_the_values_by_dotted_key() -> None:
 def test_select_finds_every_leaf() -> None:
     tree = {"a": {"b": {"c": 1}, "d": "x"}, "e": None}
     found = leaves(tree)
-    assert select(tree, list(found)) == found
+    assert select(tree, list(found), "params.yaml") == found
 
 
 def test_leaves_of_a_merge_are_those_of_both() -> None:
@@ -198,6 +235,11 @@ def test_one_line_names_the_parameter_at_fault(change: dict[str, object], messag
 def test_without_a_prefix_the_key_stands_alone() -> None:
     with pytest.raises(InputError, match=r"^params.yaml: inner.rate: missing$"):
         parse(Outer, {"count": 1, "inner": {"names": []}}, "")
+
+
+def test_an_error_names_the_file_that_holds_the_parameters() -> None:
+    with pytest.raises(InputError, match=r"^params/demo.yaml: top.inner: missing$"):
+        parse(Outer, {"count": 1}, "top", file=Path("params/demo.yaml"))
 
 
 def test_parameters_do_not_change() -> None:

@@ -13,12 +13,12 @@ import torch
 import torchvision
 import yaml
 from miniatures import MAKE, make_folder
+from stages.encode import encode
 
 from chain.core import params
 from chain.retrieval.codes import load_codes
 from stages.check import check
 from stages.decode import decode
-from stages.encode import encode
 from stages.evaluate import evaluate_cell
 from stages.features import features
 from stages.floats import floats
@@ -182,7 +182,7 @@ def test_from_the_lists_to_the_results(dataset: str) -> None:
     history = pd.read_csv(f"artifacts/models/{dataset}/chain_16/history.csv")
     assert history["epoch"].tolist() == [1, 2] and np.isfinite(history["loss"]).all()
 
-    codes = load_codes(Path(f"artifacts/codes/{dataset}/chain_16/seed_0.npz"))
+    codes = load_codes(Path(f"artifacts/codes/{dataset}/chain_16"), 0)
     bits = dict(zip(codes.ids.tolist(), np.unpackbits(codes.codes, axis=1), strict=True))
     assert bits.keys() == set(index.index)
     assert len(np.unique(codes.codes, axis=0)) > 1

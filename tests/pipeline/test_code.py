@@ -98,7 +98,7 @@ def test_an_edit_changes_the_hash_of_its_file_alone(tmp_path: Path, project: Pat
 
 LOADED = """
 import json, os, sys
-import av, faiss, matplotlib.pyplot, pandas, scipy, sklearn.manifold, torch, torchvision  # once for all
+import av, faiss, matplotlib.pyplot, pandas, scipy, sklearn.manifold, torch, torchvision  # once
 for name in sys.argv[1:]:
     sys.stdout.flush()
     if not os.fork():

@@ -76,28 +76,33 @@ def test_words_of_empty_input():
     assert words(np.zeros((0, 4), dtype=np.uint8)).shape == (1, 0)
 
 
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_files_round_trip(tmp_path):
-    path = tmp_path / "new folder" / "codes.npz"
-    codes = random_codes(3, 24)
-    save_codes(path, IDS, codes)
-    loaded = load_codes(path)
-    assert loaded.ids.tolist() == IDS and loaded.bits == 24
-    np.testing.assert_array_equal(loaded.codes, codes)
-    assert [entry.name for entry in path.parent.iterdir()] == ["codes.npz"]
+    folder = tmp_path / "new" / "folder"
+    codes = {7: random_codes(4, 24, 7), 12: random_codes(4, 24, 12)}
+    ids = ["001", "NA", 'a, "b"', "été"]
+    save_codes(folder, ids, codes)
+    for seed, packed in codes.items():
+        loaded = load_codes(folder, seed)
+        assert loaded.ids.tolist() == ids and loaded.bits == 24
+        np.testing.assert_array_equal(loaded.codes, packed)
+    assert contents(folder).keys() == {"ids.csv", "seed_7.npy", "seed_12.npy"}
 
 
-def test_files_are_the_same_bytes_whenever_written(tmp_path, monkeypatch):
-    save_codes(tmp_path / "one.npz", IDS, random_codes(3, 64))
-    monkeypatch.setattr("time.time", lambda: 2e9)
-    save_codes(tmp_path / "two.npz", IDS, random_codes(3, 64))
-    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+def test_files_need_no_code_of_ours_to_be_read(tmp_path):
+    save_codes(tmp_path, IDS, {0: random_codes(3, 64)})
+    np.testing.assert_array_equal(np.load(tmp_path / "seed_0.npy"), random_codes(3, 64))
+    assert (tmp_path / "ids.csv").read_text(encoding="utf-8").splitlines() == ["id", *IDS]
 
 
 def test_files_do_not_depend_on_memory_layout(tmp_path):
     codes = random_codes(3, 64)
-    save_codes(tmp_path / "one.npz", IDS, codes)
-    save_codes(tmp_path / "two.npz", np.array(IDS, dtype="U99"), np.asfortranarray(codes))
-    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    save_codes(tmp_path / "one", IDS, {0: codes})
+    save_codes(tmp_path / "two", np.array(IDS, dtype="U99"), {0: np.asfortranarray(codes)})
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,7 @@ def test_files_do_not_depend_on_memory_layout(tmp_path):
     [
         (IDS[:2], random_codes(3, 8)),
         (["a", "b", "a"], random_codes(3, 8)),
+        ([], random_codes(3, 8)),
         (IDS, random_codes(3, 8).astype(np.int64)),
         (IDS, random_codes(3, 8)[:, 0]),
         (IDS, random_codes(3, 8)[:, :0]),
@@ -112,7 +118,7 @@ def test_files_do_not_depend_on_memory_layout(tmp_path):
 )
 def test_save_refuses_and_writes_nothing(tmp_path, ids, codes):
     with pytest.raises(InputError, match="codes"):
-        save_codes(tmp_path / "codes.npz", ids, codes)
+        save_codes(tmp_path / "codes", ids, {0: random_codes(len(ids), 8), 1: codes})
     assert not list(tmp_path.iterdir())
 
 
@@ -121,27 +127,64 @@ def test_a_repeated_id_is_named():
         Codes(np.array(["b", "a", "b"]), random_codes(3, 8))
 
 
-def test_load_names_a_bad_file(tmp_path):
-    good = tmp_path / "good.npz"
-    save_codes(good, IDS, random_codes(3, 8))
-    bad = {name: tmp_path / f"{name}.npz" for name in ("text", "cut", "array", "other", "pickled")}
-    bad["text"].write_text("not an archive")
-    bad["cut"].write_bytes(good.read_bytes()[:100])
-    with bad["array"].open("wb") as file:
-        np.save(file, np.arange(3))
-    np.savez(bad["other"], ids=np.array(IDS))
-    np.savez(bad["pickled"], ids=np.array(IDS, dtype=object), codes=random_codes(3, 8))
-    bad["mismatch"] = tmp_path / "mismatch.npz"
-    np.savez(bad["mismatch"], ids=np.array(IDS), codes=random_codes(2, 8))
-    bad["empty"] = tmp_path / "empty.npz"
-    bad["empty"].touch()
-    bad["missing"] = tmp_path / "missing.npz"
-    bad["folder"] = tmp_path / "folder.npz"
-    bad["folder"].mkdir()
-    for path in bad.values():
-        with pytest.raises(InputError, match=path.name) as caught:
-            load_codes(path)
-        assert "\n" not in str(caught.value)
+BAD_FILES = {
+    "seed_0.npy": {
+        "text": b"not an array, but more than a header of one",
+        "cut": np.lib.format.magic(1, 0),
+        "empty": b"",
+        "missing": None,
+        "numbers": np.arange(3),
+        "short": random_codes(2, 8),
+        "pickled": np.array(IDS, dtype=object),
+    },
+    "ids.csv": {
+        "other": b"name\na\nb\nc\n",
+        "short": b"id\na\nb\n",
+        "repeated": b"id\na\nb\na\n",
+        "empty": b"",
+        "binary": b"id\n\xff\n",
+        "missing": None,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param(name, content, id=f"{name}-{what}")
+        for name, bad in BAD_FILES.items()
+        for what, content in bad.items()
+    ],
+)
+def test_load_names_a_bad_file(tmp_path, name, content):
+    save_codes(tmp_path, IDS, {0: random_codes(3, 8)})
+    path = tmp_path / name
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(InputError, match=str(tmp_path)) as caught:
+        load_codes(tmp_path, 0)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ids.csv", "seed_0.npy"])
+def test_load_names_a_folder_in_a_file_s_place(tmp_path, name):
+    save_codes(tmp_path, IDS, {0: random_codes(3, 8)})
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=name):
+        load_codes(tmp_path, 0)
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path):
+    save_codes(tmp_path, IDS, {0: random_codes(3, 8)})
+    whole = (tmp_path / "seed_0.npy").read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / "seed_0.npy").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"seed_0\.npy: not a file of codes"):
+            load_codes(tmp_path, 0)
 
 
 def slow_statistics(codes):

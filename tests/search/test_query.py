@@ -31,9 +31,9 @@ from chain.training import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
 from chain.views.store import FeatureStore
+from stages import export_codes
 from stages import index as index_stage
 from stages import search as search_stage
-from stages import table as table_stage
 
 ROOT = Path(__file__).parents[2]
 CELL = "tiny/lsh_32"
@@ -114,7 +114,7 @@ def project(tmp_path, monkeypatch, write_clip):
     save_description(artifacts / "models" / CELL, "lsh", config, store.width, 32)
     torch.save(model.state_dict(), artifacts / "models" / CELL / "seed_3.pt")
     codes = pack(encode_store(model, store, torch.device("cpu")))
-    save_codes(artifacts / "codes" / CELL / "seed_3.npz", manifest["id"].tolist(), codes)
+    save_codes(artifacts / "codes" / CELL, manifest["id"].tolist(), {3: codes})
     return tmp_path
 
 
@@ -141,7 +141,7 @@ def test_the_index_stage(project):
 
 def test_a_clip_of_the_database_finds_itself(project):
     make_index()
-    codes = load_codes(Path(f"artifacts/codes/{CELL}/seed_3.npz"))
+    codes = load_codes(Path("artifacts/codes") / CELL, 3)
     assert len(np.unique(codes.codes, axis=0)) == CLIPS  # else this would show nothing
     ids = load(Path("artifacts/indexes") / CELL).ids
     rows = np.flatnonzero(np.isin(codes.ids, ids))
@@ -346,13 +346,14 @@ def test_a_sheet_of_nothing():
         contact_sheet(np.zeros((4, 8, 8, 3), np.uint8), "new.mp4", [])
 
 
-def test_the_table_command(project):
+def test_the_export_command(project):
     pytest.importorskip("lancedb", reason="LanceDB is optional: requirements-scale.txt")
-    from chain.search.table import nearest as nearest_in_table
-    from chain.search.table import open_table
+    from chain.search.lancedb_table import nearest as nearest_in_table
+    from chain.search.lancedb_table import open_table
 
-    assert table_stage.table("out") == "table: 12 codes of 32 bits in table tiny_lsh_32 of out"
-    codes = load_codes(Path(f"artifacts/codes/{CELL}/seed_3.npz"))
+    said = export_codes.export_codes("out")
+    assert said == "export_codes: 12 codes of 32 bits in table tiny_lsh_32 of out"
+    codes = load_codes(Path("artifacts/codes") / CELL, 3)
     found = nearest_in_table(open_table(Path("out"), "tiny_lsh_32"), codes.codes[4], 1)
     assert found["id"].tolist() == [codes.ids[4]]
     assert found["path"].tolist() == [f"{codes.ids[4]}.mp4"]

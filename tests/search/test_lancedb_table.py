@@ -7,7 +7,7 @@ import pytest
 from chain.core.errors import InputError
 from chain.core.params import parse
 from chain.retrieval.codes import Codes, take
-from chain.search import table as tables
+from chain.search import lancedb_table as tables
 from chain.search.index import SearchConfig, build, search
 
 pytest.importorskip("lancedb", reason="LanceDB is optional: requirements-scale.txt")

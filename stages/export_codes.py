@@ -4,20 +4,20 @@ from pathlib import Path
 
 from chain.datasets.manifest import read_manifest
 from chain.retrieval.codes import load_codes
-from chain.search.table import create
+from chain.search.lancedb_table import create
 from stages.common import ARTIFACTS, parameters, run
 
 
-def table(folder: str) -> str:
+def export_codes(folder: str) -> str:
     datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
     dataset = datasets[0]
     cell = f"{method}_{bits}"
-    codes = load_codes(ARTIFACTS / "codes" / dataset / cell / f"seed_{seed}.npz")
+    codes = load_codes(ARTIFACTS / "codes" / dataset / cell, seed)
     clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")
     name = f"{dataset}_{cell}"
     create(Path(folder), name, codes, clips)
-    return f"table: {len(codes.ids)} codes of {bits} bits in table {name} of {folder}"
+    return f"export_codes: {len(codes.ids)} codes of {bits} bits in table {name} of {folder}"
 
 
 if __name__ == "__main__":
-    run(table, "folder")
+    run(export_codes, "folder")

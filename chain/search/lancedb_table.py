@@ -1,7 +1,9 @@
-"""Codes and what is known of their clips in a LanceDB table: clips come and go, and are filtered.
+"""Codes in a LanceDB table, to which clips are added and from which they are deleted.
 
-Optional (`requirements-scale.txt`). A table is searched exhaustively, so its distances are those of
-a flat index; which of several clips at the same distance comes last in the k is LanceDB's choice.
+LanceDB is optional (`requirements-scale.txt`). A search can be limited to clips that meet an SQL
+condition. It compares the query with every code, so it finds
+the same distances as a flat index. If several clips share the k-th distance, LanceDB chooses among
+them.
 """
 
 from collections.abc import Sequence
@@ -25,17 +27,17 @@ METADATA = ["labels", "split", "path"]
 
 
 def create(folder: Path, name: str, codes: Codes, clips: pd.DataFrame) -> "Table":
-    """Table `name` in the database `folder`, in place of any such: id, METADATA and code.
+    """Create the table `name` in the database `folder`; an older one of that name is replaced.
 
-    `clips` has a row for each id of `codes`, in any order. Raises InputError if one is missing, and
-    if LanceDB is not installed.
+    Its columns are id, METADATA and code. `clips` has a row for each id of `codes`, in any order.
+    Raises InputError if one is missing, and if LanceDB is not installed.
     """
     rows = _rows(codes, clips)
     return _connect(folder).create_table(name, rows, mode="overwrite")
 
 
 def open_table(folder: Path, name: str) -> "Table":
-    """A table that `create` made; InputError if there is none."""
+    """Open a table that `create` made. Raises InputError if there is none."""
     try:
         return _connect(folder).open_table(name)
     except ValueError:
@@ -43,14 +45,14 @@ def open_table(folder: Path, name: str) -> "Table":
 
 
 def add(table: "Table", codes: Codes, clips: pd.DataFrame) -> None:
-    """Add clips; one whose id is there already is replaced. InputError as `create`."""
+    """Add clips; one whose id is there already is replaced. Raises InputError as `create` does."""
     _check_bits(table, codes.bits)
     upsert = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
     upsert.execute(_rows(codes, clips))
 
 
 def delete(table: "Table", ids: Sequence[str]) -> None:
-    """Delete the clips `ids`; those that are not there are passed over."""
+    """Delete the clips `ids`; ids that are not there are ignored."""
     if ids:
         quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in ids)
         table.delete(f"id IN ({quoted})")
@@ -59,11 +61,11 @@ def delete(table: "Table", ids: Sequence[str]) -> None:
 def nearest(
     table: "Table", code: NDArray[np.uint8], k: int, where: str | None = None
 ) -> pd.DataFrame:
-    """The k clips nearest to `code` (b / 8,): id, METADATA and distance, ties by id.
+    """Find the k clips nearest to `code` (b / 8,); returns id, METADATA and distance.
 
-    `where` is an SQL condition on the columns; only clips that meet it count, as in `split =
-    'database' AND labels LIKE '%golf%'`. Raises InputError if k is below 1, the code lengths
-    differ or the condition is not one.
+    Clips at the same distance are sorted by id. Only those count that meet the SQL condition
+    `where` on the columns, for example `split = 'database' AND labels LIKE '%golf%'`. Raises
+    InputError if k is below 1, the code lengths differ or the condition is not valid.
     """
     if k < 1:
         raise InputError(f"k: expected a number above 0, not {k}")
