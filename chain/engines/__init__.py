@@ -1,4 +1,7 @@
-"""What computes a stage's clips, as `runtime.engine` says; the stage alone writes."""
+"""The choice of an engine, by `runtime.engine`: what computes the clips of a stage.
+
+An engine only computes; the stage writes the results.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -13,11 +16,14 @@ if TYPE_CHECKING:
 
 Engine = Literal["threads", "ray"]
 
-# Imports are inside, for whoever needs less: torch, PyAV and Ray take seconds to load.
+# torch, PyAV and Ray take seconds to load, so each is imported only where it is chosen.
 
 
 def for_decoding(runtime: Mapping[str, Any]) -> "Decode":
-    """For `pack_frames`. Raises InputError if there is no such engine or it is not installed."""
+    """The engine that `pack_frames` decodes with.
+
+    Raises InputError if there is no such engine or it is not installed.
+    """
     if _is_ray(runtime):
         from chain.engines.ray_data import decode
 
@@ -28,7 +34,10 @@ def for_decoding(runtime: Mapping[str, Any]) -> "Decode":
 
 
 def for_features(runtime: Mapping[str, Any]) -> "Compute":
-    """For `extract`, with InputError as `for_decoding`."""
+    """The engine that `extract` computes features with.
+
+    Raises InputError if there is no such engine or it is not installed.
+    """
     if _is_ray(runtime):
         from chain.engines.ray_data import features
 
