@@ -1,7 +1,7 @@
 """The data sets: where clips come from, and the manifest that lists them.
 
-A source is a schema and a function `(config, root, workers) -> manifest`; adding one touches its
-file and one line here.
+A source is a schema of parameters and a function `(config, root, workers) -> manifest`. To add one,
+write its file and add one line to SOURCES.
 """
 
 from collections.abc import Callable

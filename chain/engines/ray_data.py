@@ -108,9 +108,8 @@ def _computed(
         _set_up(ray, workers * BYTES_WAITING)
         blocks = math.ceil(len(clips) / CLIPS_AT_ONCE)
         held = ray.put(work)
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # max_task_retries is deprecated without a successor
+        # max_task_retries is deprecated, but nothing has taken its place yet.
+        with warnings.catch_warnings(action="ignore"):
             computed = ray.data.from_items(list(clips), override_num_blocks=blocks).map_batches(
                 _Actor,
                 fn_constructor_args=[held],
