@@ -2,10 +2,10 @@
 
 import shutil
 
-from chain import engines
 from chain.core.files import replacing
 from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import read_manifest
+from chain.video.engine import decoder
 from chain.video.pack import DecodeConfig, pack_frames
 from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
@@ -31,7 +31,7 @@ def decode(dataset: str) -> str:
             config,
             runtime["workers"],
             scratch,
-            engines.for_decoding(runtime),
+            decoder(runtime),
         )
     return f"decode: {report}"
 

@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 
-from chain import engines
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
 from chain.core.files import replacing, write_json
@@ -16,6 +15,7 @@ from chain.datasets.sources import source_config
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.features.convert import convert
+from chain.features.engine import feature_computer
 from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, profile_path, run
 
 
@@ -45,7 +45,7 @@ def features(dataset: str) -> str:
                 parsed(BankConfig, "bank", dataset),
                 parsed(AugmentConfig, "augment"),
                 scratch,
-                engines.for_features(runtime),
+                feature_computer(runtime),
             )["clean"]
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)

@@ -1,10 +1,12 @@
 """ActivityNet 1.3 (CVPR 2015): untrimmed videos of 200 activities, as the hashing literature uses.
 
-Below the root: `activity_net.v1-3.min.json`, and the videos as `videos/[v_]<id>.<video suffix>`.
-A video counts whole, with the labels of all its annotated segments; nothing is trimmed. Its
-training subset is the split `train`. Its validation subset is cut into `query` and `database`:
-the literature's own draw of 1,000 queries is not published, so ours comes from a seed. The test
-subset has no labels and is left out.
+The root holds `activity_net.v1-3.min.json` and the videos, `videos/[v_]<id>.<video suffix>`.
+
+* A video is used whole, with the labels of all its annotated segments.
+* The training subset is the split `train`.
+* The validation subset is cut into `query` and `database`. The literature's own draw of 1,000
+  queries is not published, so ours comes from a seed.
+* The test subset has no labels and is left out.
 """
 
 import hashlib
@@ -20,16 +22,17 @@ from pydantic import BaseModel, Field, ValidationError
 from chain.core.errors import InputError
 from chain.core.params import Parameters
 from chain.datasets.manifest import categories_of
-from chain.datasets.official import Listed, find_listed, join_labels, official_manifest
+from chain.datasets.official_lists import Listed, find_listed, join_labels, official_manifest
 
 ANNOTATIONS = "activity_net.v1-3.min.json"
 SPLITS = {"training": "train", "validation": "database", "testing": ""}
 PUBLISHED = {"train": 9722, "database": 3758, "query": 1000}
-"""Of the hashing literature; the file names more (10,024 and 4,926), some long gone."""
+"""The counts of the hashing literature. The annotations name more videos (10,024 for training and
+4,926 for validation), but some of them have vanished."""
 
 
 class ActivityNetConfig(Parameters):
-    """Where the data set lies, and how the queries are drawn."""
+    """Where the data set is, and how the queries are drawn."""
 
     root: str
     queries: Annotated[int, Field(ge=1)]
@@ -52,8 +55,8 @@ class _File(BaseModel):
 def index_activitynet(config: ActivityNetConfig, root: Path, workers: int) -> pd.DataFrame:
     """The manifest, in splits `train`, `database` and `query`.
 
-    Raises InputError if the file of annotations is missing or malformed, a video is there twice,
-    or none.
+    Raises InputError if the file of annotations is missing or malformed, if two files are the same
+    video, or if none of the videos is there.
     """
     path = root / ANNOTATIONS
     listed: dict[str, Listed] = {}
@@ -73,8 +76,8 @@ def index_activitynet(config: ActivityNetConfig, root: Path, workers: int) -> pd
 def draw_queries(labels: Mapping[str, str], count: int, seed: int) -> list[str]:
     """Up to `count` of the videos (id -> labels), in the order of their ids' seeded hashes.
 
-    A partial copy so shares most queries with the whole. Each category keeps a video that is no
-    query: without one in the database, its queries could not be answered.
+    By this order, a partial copy shares most of its queries with a whole one. Each category keeps
+    at least one video in the database, or its queries could not be answered.
     """
     left = Counter(label for text in labels.values() for label in categories_of(text))
     queries: list[str] = []

@@ -1,11 +1,13 @@
-"""FCVID (TPAMI 2018): 91,223 web videos of 239 categories, several of which a video may have.
+"""FCVID (TPAMI 2018): 91,223 web videos of 239 categories; a video may have several.
 
-Two text files below the root, by default named as in the release, and the videos anywhere below:
+The root holds the videos, at any depth, and text files, by default named as in the release:
 
-* the list: a line a video, `<path or name> <1 or train | 2 or test>`; the name may have no suffix;
-* the labels: a line a video in the same order, 239 times 0 or 1 (blanks or commas between);
-* optionally the categories: 239 lines, one name each in the labels' order, perhaps after its number
-  (`<number> <name>`). Without them a category is called by its column, `001` to `239`.
+* The list has one line for each video, `<path or name> <1 or train | 2 or test>`. The name may lack
+  a suffix.
+* The labels have one line for each video, in the same order: 239 times 0 or 1, with blanks or
+  commas between.
+* The categories are optional: 239 lines with one name each, in the labels' order, perhaps after its
+  number (`<number> <name>`). Without them a category is called by its column, `001` to `239`.
 """
 
 from pathlib import Path
@@ -14,7 +16,7 @@ import pandas as pd
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.datasets.official import (
+from chain.datasets.official_lists import (
     Listed,
     add,
     find_listed,
@@ -27,11 +29,11 @@ from chain.datasets.official import (
 CATEGORIES = 239
 SPLITS = {"1": "train", "train": "train", "2": "test", "test": "test"}
 PUBLISHED = {"train": 45585, "test": 45600}
-"""Of the hashing literature, which left out a few videos that it could not decode."""
+"""The counts of the hashing literature, which left out a few videos that it could not decode."""
 
 
 class FCVIDConfig(Parameters):
-    """Where the data set and its text files lie; the files relative to the root, or absolute."""
+    """Where the data set and its text files are; the files relative to the root, or absolute."""
 
     root: str
     list_file: str = "FCVID_VideoName_TrainTestSplit.txt"
@@ -42,8 +44,8 @@ class FCVIDConfig(Parameters):
 def index_fcvid(config: FCVIDConfig, root: Path, workers: int) -> pd.DataFrame:
     """The manifest, in splits `train` and `test`, with all of a video's labels.
 
-    Raises InputError if a file is missing or malformed, the list and the labels differ in length,
-    a video is there twice, or none.
+    Raises InputError if a text file is missing or malformed, if the list and the labels differ in
+    length, if two files are the same video, or if none of the videos is there.
     """
     videos = read_lines(root / config.list_file)
     rows = read_lines(root / config.label_file)

@@ -1,12 +1,11 @@
-"""Ready-made features, as the hashing literature shares them: no clips, one HDF5 array a split.
+"""Files of ready-made features, which the hashing literature shares instead of clips.
 
-* Features: HDF5 files, each with one data set (N, T, F) of floats; a split may be cut into several,
-  listed in order.
-* Labels: MATLAB matrices (N, C) of 0 and 1, dense or sparse, of version 5 or 7.3; several files
-  follow each other as the features do. A split that is only trained on needs none.
-
-A row of the array is a clip: `test/00012` is the thirteenth of split `test`. Nothing names the
-categories, so they are called by their column, `c001` to `c239`.
+* Features are HDF5 files, each with one data set (N, T, F) of floats. A split may have several
+  files, listed in order.
+* Labels are MATLAB matrices (N, C) of 0 and 1, dense or sparse, of version 5 or 7.3. Several files
+  follow each other as the features do. A split that is only trained on needs no labels.
+* A row is a clip: `test/00012` is the thirteenth clip of split `test`.
+* The files do not name the categories, so these are called by their column, `c001` to `c239`.
 """
 
 import hashlib
@@ -26,12 +25,12 @@ from scipy.sparse import csc_array, csr_array, vstack
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.datasets.clips import first_few
+from chain.datasets.clip_files import first_few
 from chain.datasets.manifest import COLUMNS, SEPARATOR
 
 ROW = "#"
-"""Between a file and a row of it, in the manifest's `path`."""
-SAMPLES, SAMPLE = 64, 64 * 1024  # blocks of a file that stand for it, and bytes of each
+"""What stands between a file and a row of it in the manifest's `path`."""
+SAMPLES, SAMPLE = 64, 64 * 1024  # how many blocks of a file are hashed, and the bytes of each
 
 
 class SplitFiles(Parameters):
@@ -40,15 +39,15 @@ class SplitFiles(Parameters):
     features: Annotated[list[str], Field(min_length=1)]
     labels: list[str] = Field(default=[])
     label_key: str | None = None
-    """Name of the matrix in each label file; null for the only one there."""
+    """The name of the matrix in each label file; null if there is only one."""
 
 
 class ReadyConfig(Parameters):
-    """Where the files lie, and the shape that their features must have."""
+    """Where the files are, and the shape that their features must have."""
 
     root: str
     feats: str = "feats"
-    """Name of the data set in every feature file."""
+    """The name of the data set in every feature file."""
     frames: Annotated[int, Field(ge=1)]
     """T, frames a clip."""
     width: Annotated[int, Field(ge=1)]
@@ -66,11 +65,16 @@ class ReadyConfig(Parameters):
 
 
 def index_ready(config: ReadyConfig, root: Path, workers: int) -> pd.DataFrame:
-    """The manifest: split after split by name, a row for each row of its files; reads headers only.
+    """The manifest, with one row for each row of the feature files; no feature is read.
 
-    `path` is `<file>#<row>`, `bytes` what the row takes in its file, and `sha256` the file's
-    `file_stamp`. Raises InputError if a file is missing or unusable, the shapes differ from the
-    declared ones, or features and labels differ in height. `workers` is not needed.
+    * The splits follow each other by name.
+    * `path` is `<file>#<row>`.
+    * `bytes` is what the row takes in its file.
+    * `sha256` is the file's `file_stamp`.
+    * `workers` is not used.
+
+    Raises InputError if a file is missing or unusable, if a shape differs from the declared one, or
+    if features and labels differ in their number of rows.
     """
     labels = {
         split: [(root / name, read_labels(root / name, files.label_key)) for name in files.labels]
@@ -92,7 +96,7 @@ def index_ready(config: ReadyConfig, root: Path, workers: int) -> pd.DataFrame:
 
 
 def _rows(root: Path, name: str, config: ReadyConfig) -> pd.DataFrame:
-    """Path, bytes and sha256 of every row of one feature file."""
+    """The path, bytes and sha256 of every row of one feature file."""
     with open_features(root / name, config) as data:
         count, size = len(data), config.frames * config.width * data.dtype.itemsize
     paths = [f"{name}{ROW}{row}" for row in range(count)]
@@ -100,7 +104,7 @@ def _rows(root: Path, name: str, config: ReadyConfig) -> pd.DataFrame:
 
 
 def _labels(read: list[tuple[Path, Any]], count: int, files: SplitFiles) -> list[str]:
-    """The categories of `count` clips, from matrices that follow each other."""
+    """The categories of `count` clips, read from matrices that follow each other."""
     matrix = vstack([one for _, one in read], format="csr")
     if matrix.shape[0] != count:
         raise InputError(
@@ -114,10 +118,10 @@ def _labels(read: list[tuple[Path, Any]], count: int, files: SplitFiles) -> list
 
 @contextmanager
 def open_features(path: Path, config: ReadyConfig) -> Iterator[Any]:
-    """The h5py data set (N, T, F) of a feature file, unread.
+    """The data set (N, T, F) of a feature file, as h5py opens it: nothing is read yet.
 
-    Raises InputError if the file is missing, damaged or cut short, has no such data set, or that
-    has another shape or holds no floats.
+    Raises InputError if the file is missing, damaged or cut short, if it has no such data set, or
+    if the data set has another shape or holds no floats.
     """
     try:
         file = h5py.File(path, "r")
@@ -148,10 +152,11 @@ def _is_data(item: Any) -> bool:
 
 
 def file_stamp(path: Path) -> str:
-    """SHA-256 of a file's size and of 64 blocks of 64 KiB, from its first byte to its last.
+    """The SHA-256 of a file's size and of 64 blocks of 64 KiB, spread from its start to its end.
 
-    The whole content up to 4 MiB. A larger file is told from another one, in milliseconds instead
-    of the many minutes that 100 GB take; a change of a few values between the blocks goes unseen.
+    Up to 4 MiB the blocks are the whole content. In a larger file, a change of a few values between
+    the blocks goes unseen. In return the stamp takes milliseconds, where hashing 100 GB takes
+    minutes.
     """
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
@@ -163,10 +168,11 @@ def file_stamp(path: Path) -> str:
 
 
 def read_labels(path: Path, key: str | None) -> Any:
-    """A MATLAB file's multi-hot matrix (N, C) as a SciPy `csr_array`; `key` null: the only one.
+    """The multi-hot matrix (N, C) in a MATLAB file, as a SciPy `csr_array`.
 
-    Raises InputError if the file is missing or not MATLAB's, has no such matrix or without `key`
-    several, or the matrix holds other values than 0 and 1.
+    `key` names the matrix; null stands for the only one. Raises InputError if the file is missing
+    or is not MATLAB's, if it has no such matrix, if it has several but `key` is null, or if the
+    matrix holds other values than 0 and 1.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file of labels")
@@ -177,7 +183,7 @@ def read_labels(path: Path, key: str | None) -> Any:
         matrix = csr_array(matrix)
     except InputError:
         raise
-    except Exception as error:  # SciPy and h5py raise many types here, all of them "not MATLAB's"
+    except Exception as error:  # SciPy and h5py raise many types for broken files
         raise InputError(f"{path}: not a MATLAB file of labels: {one_line(error)}") from None
     matrix.eliminate_zeros()
     others = matrix.data[matrix.data != 1]
@@ -192,14 +198,14 @@ def _read_v5(path: Path, key: str | None) -> Any:
 
 
 def _read_hdf5(path: Path, key: str | None) -> Any:
-    """Version 7.3: MATLAB's columns are HDF5's rows; a sparse matrix is a group."""
+    """A matrix of version 7.3: MATLAB's columns are HDF5's rows, and a sparse matrix is a group."""
     with h5py.File(path, "r") as file:
         item = file[_choose([name for name in file if not name.startswith("#")], key, path)]
         if "MATLAB_sparse" not in item.attrs:
             return item[()].T
         starts = item["jc"][()]
         shape = (int(item.attrs["MATLAB_sparse"]), len(starts) - 1)
-        if "data" not in item:  # nor `ir`, where all is 0
+        if "data" not in item:  # a matrix of zeros has neither `data` nor `ir`
             return csc_array(shape)
         return csc_array((item["data"][()], item["ir"][()], starts), shape=shape)
 

@@ -11,23 +11,24 @@ from pydantic import Field, field_validator
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.datasets.clips import EXTENSIONS, find_clips, first_few, make_manifest
+from chain.datasets.clip_files import EXTENSIONS, find_clips, first_few, make_manifest
 from chain.datasets.manifest import SEPARATOR
 
 log = logging.getLogger(__name__)
 
 
 class FolderConfig(Parameters):
-    """Where the clips lie and how they are split."""
+    """Where the clips are and how they are split."""
 
     root: str
     split_file: str | None = None
-    """CSV with columns path and split, and perhaps labels; relative to the root, or absolute."""
+    """A CSV with columns path and split, and perhaps labels. Its path is relative to the root, or
+    absolute."""
     extensions: list[str] = Field(list(EXTENSIONS))
     shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {"train": 0.5, "database": 0.33, "query": 0.17}
     )
-    """Without a split file: each split's share of the clips of every category."""
+    """Each split's share of the clips of every category; only used without a split file."""
 
     @field_validator("shares")
     @classmethod
@@ -40,10 +41,13 @@ class FolderConfig(Parameters):
 def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame:
     """The manifest of all clips under `root`, hashed by `workers` threads.
 
-    A clip's category is the first folder of its path, none for a clip directly in `root`. Hidden
-    files and folders are left out. With a split file, a clip that it does not list is left
-    out; those and listed clips that are not there are logged. Raises InputError if `root`
-    holds no clips, two clips differ in their suffix only, or the split file is unusable.
+    * A clip's category is the first folder of its path. A clip directly in `root` has none.
+    * Hidden files and folders are left out.
+    * With a split file, clips that it does not list are left out. They are logged, and so are
+      listed clips that do not exist.
+
+    Raises InputError if `root` holds no clips, if two clips differ in their suffix only, or if the
+    split file is unusable.
     """
     paths = find_clips(root, config.extensions)
     by_id: dict[str, str] = {}
@@ -82,7 +86,7 @@ def _category(root: Path, path: str) -> str:
 
 
 def _share_out(labels: dict[str, str], shares: dict[str, float]) -> dict[str, str]:
-    """Cut each category's clips, in the order of their ids' hashes, into the shares."""
+    """The split of each clip; the shares cut each category's clips, sorted by their ids' hashes."""
     members: dict[str, list[str]] = {}
     for name in sorted(labels, key=lambda name: hashlib.sha256(name.encode()).digest()):
         members.setdefault(labels[name], []).append(name)
@@ -96,7 +100,7 @@ def _share_out(labels: dict[str, str], shares: dict[str, float]) -> dict[str, st
 
 
 def _read_split_file(path: Path) -> pd.DataFrame:
-    """Columns split and perhaps labels, indexed by the clips' paths."""
+    """A table with the column split and perhaps labels, indexed by the clips' paths."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:

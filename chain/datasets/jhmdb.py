@@ -1,7 +1,9 @@
 """JHMDB (ICCV 2013): 928 short clips of 21 actions from HMDB51, with three folds.
 
-Below the root: the unpacked archive of clips, `<category>/<clip>.avi` at any depth, and that of the
-lists, `splits/<category>_test_splitN.txt`.
+The root holds the two unpacked archives:
+
+* the clips, `<category>/<clip>.avi` at any depth;
+* the lists, `splits/<category>_test_splitN.txt`.
 """
 
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from chain.core.params import Parameters
-from chain.datasets.official import find_listed, official_manifest, read_category_lists
+from chain.datasets.official_lists import find_listed, official_manifest, read_category_lists
 
 LISTS = "splits"
 CATEGORIES = 21
@@ -20,7 +22,7 @@ FOLD_1 = {"train": 660, "test": 268}
 
 
 class JHMDBConfig(Parameters):
-    """Where the data set lies, and which fold is used."""
+    """Where the data set is, and which fold is used."""
 
     root: str
     fold: Literal[1, 2, 3]
@@ -29,8 +31,9 @@ class JHMDBConfig(Parameters):
 def index_jhmdb(config: JHMDBConfig, root: Path, workers: int) -> pd.DataFrame:
     """The manifest of one fold, in splits `train` and `test`.
 
-    A line of a category's list is `<clip>.avi <code>` with code 1 train, 2 test. Raises InputError
-    if a list is missing or malformed, a clip is there twice, or none.
+    A line of a category's list is `<clip>.avi <code>`. Code 1 means train and 2 test. Raises
+    InputError if a list is missing or malformed, if two files are the same clip, or if none of the
+    clips is there.
     """
     listed = read_category_lists(root / LISTS, config.fold, CATEGORIES, SPLITS)
     published = PUBLISHED | (FOLD_1 if config.fold == 1 else {})

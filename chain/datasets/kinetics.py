@@ -1,8 +1,10 @@
-"""Kinetics (arXiv 1705.06950), or anything listed in its CSV format.
+"""Kinetics (arXiv 1705.06950), or any data set that is listed in its CSV format.
 
-Below the root: CSV files with the columns label, youtube_id, time_start, time_end (whole seconds)
-and split, and the clips as `[<split>/][<label>/]<youtube_id>_<start>_<end>.mp4`, both times in six
-digits. Other columns are ignored.
+The root holds:
+
+* CSV files with the columns label, youtube_id, time_start, time_end (both in whole seconds) and
+  split; other columns are ignored;
+* the clips, `[<split>/][<label>/]<youtube_id>_<start>_<end>.mp4` with both times in six digits.
 """
 
 import csv
@@ -14,7 +16,7 @@ from pydantic import Field
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.datasets.official import (
+from chain.datasets.official_lists import (
     Listed,
     add,
     find_listed,
@@ -27,17 +29,18 @@ NEEDED = ("label", "youtube_id", "time_start", "time_end", "split")
 
 
 class KineticsConfig(Parameters):
-    """Where the data set lies, and its CSV files, relative to the root or absolute."""
+    """Where the data set and its CSV files are; the files relative to the root, or absolute."""
 
     root: str
     csv_files: Annotated[list[str], Field(min_length=1)]
 
 
 def index_kinetics(config: KineticsConfig, root: Path, workers: int) -> pd.DataFrame:
-    """The manifest, with the CSV's splits by its own names (`train`, `validate`, `test`).
+    """The manifest, with the splits as the CSV names them (`train`, `validate`, `test`).
 
-    No counts are published that a copy could still reach: videos vanish from the web. Raises
-    InputError if a file is missing or malformed, a clip is there twice, or none.
+    The number of clips is not compared with the published one, because videos vanish from the web.
+    Raises InputError if a CSV file is missing or malformed, if two files are the same clip, or if
+    none of the clips is there.
     """
     listed: dict[str, Listed] = {}
     for file in config.csv_files:

@@ -1,4 +1,4 @@
-"""The manifest: one row per clip of a data set, and which of its splits plays which role."""
+"""The manifest, a table with one row for each clip of a data set, and the roles of its splits."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from chain.core.params import Parameters
 
 COLUMNS = ["id", "path", "bytes", "sha256", "labels", "split"]
 SEPARATOR = ";"
-"""Between the categories of a clip that has several."""
+"""What stands between the categories of a clip that has several."""
 
 
 class Roles(Parameters):
@@ -35,7 +35,7 @@ def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """A manifest as it was written: text stays text (`001`, `NA`), nothing becomes NaN.
+    """Read a manifest as it was written: text stays text (`001`, `NA`), and nothing becomes NaN.
 
     Raises InputError if the file is missing or is no manifest.
     """
@@ -43,7 +43,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """Like `read_manifest`, for any table of clips with at least id, labels and split."""
+    """The same as `read_manifest`, for any table of clips with at least id, labels and split."""
     return _read(path, ["id", "labels", "split"])
 
 
@@ -71,12 +71,12 @@ def file_sha256(path: Path) -> str:
 
 
 def categories_of(labels: str) -> list[str]:
-    """The categories in one clip's `labels`; none for an empty text."""
+    """The categories in one clip's `labels`; an empty text gives none."""
     return [name for name in labels.split(SEPARATOR) if name]
 
 
 def label_matrix(labels: Iterable[str]) -> tuple[NDArray[np.bool_], list[str]]:
-    """Which clip has which category: a matrix (N, C), and the C names in sorted order."""
+    """A matrix (N, C) that says which clip has which category, and the C names in sorted order."""
     by_clip = [categories_of(text) for text in labels]
     names = sorted({name for categories in by_clip for name in categories})
     column = {name: number for number, name in enumerate(names)}
@@ -92,7 +92,10 @@ def has_labels(manifest: pd.DataFrame) -> bool:
 
 
 def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
-    """The rows in `split`, in order; none for null. InputError if no clip is in the split."""
+    """The rows of the clips in `split`, in order; null gives none.
+
+    Raises InputError if no clip is in the split.
+    """
     rows = np.flatnonzero(manifest["split"] == split)
     if split is not None and not len(rows):
         present = ", ".join(sorted(set(manifest["split"]) - {""})) or "none"
@@ -101,10 +104,13 @@ def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
 
 
 def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
-    """Check that labelled clips can be evaluated by retrieval, before hours of training.
+    """Check, before hours of training, that labelled clips can be evaluated by retrieval.
 
-    Raises InputError if a role has no clips, a query has no category, the database has fewer than
-    two categories, or a query's category does not occur in it.
+    Raises InputError in these cases:
+
+    * A role has no clips.
+    * A query has no category.
+    * The database has fewer than two categories, or lacks a category of a query.
     """
     select(manifest, roles.train)
     for role in ("database", "query"):

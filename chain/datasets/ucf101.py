@@ -1,7 +1,9 @@
 """UCF101 (arXiv 1212.0402): 13,320 clips of 101 actions, with three folds of train and test.
 
-Below the root: the archive of clips, `[UCF-101/]<Category>/v_*.avi`, and that of the lists,
-`ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt`.
+The root holds the two unpacked archives:
+
+* the clips, `[UCF-101/]<Category>/v_*.avi`;
+* the lists, `ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt`.
 """
 
 from pathlib import Path
@@ -11,7 +13,7 @@ import pandas as pd
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.datasets.official import (
+from chain.datasets.official_lists import (
     Listed,
     add,
     find_listed,
@@ -30,7 +32,7 @@ PUBLISHED = {
 
 
 class UCF101Config(Parameters):
-    """Where the data set lies, and which fold is used."""
+    """Where the data set is, and which fold is used."""
 
     root: str
     fold: Literal[1, 2, 3]
@@ -39,8 +41,9 @@ class UCF101Config(Parameters):
 def index_ucf101(config: UCF101Config, root: Path, workers: int) -> pd.DataFrame:
     """The manifest of one fold, in splits `train` and `test`.
 
-    A line of a list is `<Category>/<clip>.avi`, with the category's number after it in those for
-    training. Raises InputError if a list is missing or malformed, a clip is there twice, or none.
+    A line of a list is `<Category>/<clip>.avi`; in the lists for training, the category's number
+    follows. Raises InputError if a list is missing or malformed, if two files are the same clip, or
+    if none of the clips is there.
     """
     numbers = _read_categories(root / LISTS / "classInd.txt")
     listed: dict[str, Listed] = {}
@@ -59,7 +62,7 @@ def index_ucf101(config: UCF101Config, root: Path, workers: int) -> pd.DataFrame
 
 
 def _read_categories(path: Path) -> dict[str, str]:
-    """Category -> its number, as text."""
+    """The number of each category, as text."""
     numbers: dict[str, str] = {}
     for where, line in read_lines(path):
         match line.split():

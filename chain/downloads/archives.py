@@ -1,6 +1,11 @@
-"""Unpacking archives from elsewhere: whole or not at all, and nothing outside the folder.
+"""Unpacking downloaded archives: whole or not at all, and never outside the folder.
 
-zip and tar are read by Python itself, RAR (whose compression is not free) by a tool on PATH.
+Python's standard library reads zip and tar. A tool on PATH reads RAR, because no free library does.
+The members are checked here, for the standard library (`shutil.unpack_archive`) has these gaps:
+
+* Its filter for tar is missing before Python 3.11.4, and links can escape it before 3.11.13.
+* It takes a tar that is cut between two members for a whole one.
+* It renames the members of a zip that would land outside the folder, instead of rejecting it.
 """
 
 import lzma
@@ -27,18 +32,21 @@ def is_archive(name: str) -> bool:
 
 
 def require_tool(name: str) -> None:
-    """InputError if `name` is a RAR archive and no tool that unpacks it is on PATH."""
+    """Raise InputError if `name` is a RAR archive and no tool that unpacks it is on PATH."""
     if name.lower().endswith(".rar") and not any(map(shutil.which, RAR_TOOLS)):
         raise InputError(f"{name}: to unpack RAR, one of {', '.join(RAR_TOOLS)} has to be on PATH")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip, tar (.gz, .bz2, .xz) or RAR archive; what it holds becomes `folder`.
+    """Unpack a zip, tar (.gz, .bz2, .xz) or RAR archive to `folder`.
 
-    A folder that is alone at the archive's top is left away. Archives inside become folders too,
-    once. `folder` must be absent or empty, and appears when all is done. Raises InputError, and
-    leaves nothing behind, if the archive is damaged, no tool for RAR is on PATH, or a member would
-    land outside the folder, by its name or through a link.
+    * `folder` must be absent or empty. It appears when everything is unpacked.
+    * If the archive has a single folder at its top, the content of that folder becomes `folder`.
+    * An archive inside the archive is unpacked too, to a folder of its name. Archives inside that
+      one are left as they are.
+
+    Raises InputError, and leaves nothing behind, if the archive is damaged, if no tool for RAR is
+    on PATH, or if a member would land outside the folder, by its name or through a link.
     """
     _unpack(archive, folder, str(archive), inner=True)
 
@@ -70,7 +78,7 @@ def _one_line_errors(label: str) -> Iterator[None]:
     except (
         OSError,
         EOFError,
-        RuntimeError,  # zipfile: encrypted, or of an unknown compression
+        RuntimeError,  # zipfile raises it for encryption and for unknown compression
         ValueError,
         subprocess.SubprocessError,
         tarfile.TarError,
@@ -102,7 +110,7 @@ def _without_suffix(archive: Path) -> Path:
 
 
 def _content(folder: Path) -> Path:
-    """The only folder in `folder`, or else itself; hidden files and macOS's own aside."""
+    """The only folder in `folder`, or else `folder`; hidden files and macOS's own do not count."""
     shown = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX"]
     alone = len(shown) == 1 and shown[0].is_dir() and not shown[0].is_symlink()
     return shown[0] if alone else folder
@@ -124,7 +132,7 @@ def _unzip(archive: Path, folder: Path, label: str) -> None:
 
 
 def _untar(archive: Path, folder: Path, label: str) -> None:
-    """Files and folders only, as nobody's: the first releases of Python 3.11 have no filters."""
+    """Unpack files and folders only, with usual permissions and the current user as their owner."""
     with tarfile.open(archive) as file:
         members = file.getmembers()
         for member in members:
@@ -141,7 +149,7 @@ def _untar(archive: Path, folder: Path, label: str) -> None:
 
 
 def _check_end(archive: Path) -> None:
-    """A tar ends in zeros; Python takes one that is cut between two members for a whole one."""
+    """Raise ReadError if the tar has lost its end, which is a block of zeros."""
     with archive.open("rb") as file:
         file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
         if any(file.read()):
@@ -149,7 +157,7 @@ def _check_end(archive: Path) -> None:
 
 
 def _unrar(archive: Path, folder: Path, label: str) -> None:
-    """By the first tool that can: some read only a part of RAR's versions."""
+    """Unpack by the first tool that can; some of them read only some of RAR's versions."""
     source, reasons = str(archive.resolve()), []
     for tool in filter(shutil.which, RAR_TOOLS):
         listing, extraction = _rar_commands(tool, source, str(folder))
@@ -167,7 +175,7 @@ def _unrar(archive: Path, folder: Path, label: str) -> None:
 
 
 def _rar_commands(tool: str, archive: str, folder: str) -> tuple[list[str], list[str]]:
-    """What lists the members, and what extracts them."""
+    """Two commands: one that lists the members, and one that extracts them."""
     match tool:
         case "unar":
             return ["lsar", archive], ["unar", "-q", "-D", "-o", folder, archive]
@@ -180,7 +188,7 @@ def _rar_commands(tool: str, archive: str, folder: str) -> tuple[list[str], list
 
 
 def _run(command: list[str]) -> list[str]:
-    """The lines that a command prints; it is asked nothing, so that a password is an error."""
+    """The lines that a command prints; it gets no input, so one that asks for a password fails."""
     done = subprocess.run(
         command,
         check=True,
@@ -194,7 +202,7 @@ def _run(command: list[str]) -> list[str]:
 
 
 def _member(tool: str, line: str, archive: str) -> str:
-    """The member that a line of a listing names, empty if none."""
+    """The member that a line of a listing names, or an empty text if it names none."""
     if tool == "7z":
         return line.removeprefix("Path = ") if line.startswith("Path = ") else ""
     return "" if tool == "unar" and line.startswith(f"{archive}: ") else line

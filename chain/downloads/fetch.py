@@ -1,4 +1,9 @@
-"""Fetching what a data set needs from its public addresses, if asked to: resumable and checked."""
+"""Fetching the files of a data set from their public addresses.
+
+The usual library, pooch, was tried (version 1.9.0). It deletes what it received of a broken
+transfer and cannot resume it, and it refuses `file://` addresses. Its unpacking is the standard
+library's, whose gaps `chain.downloads.archives` lists.
+"""
 
 import hashlib
 import json
@@ -25,9 +30,9 @@ from chain.downloads.archives import is_archive, require_tool, unpack
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1 << 16  # bytes
-TIMEOUT = 60  # seconds without a byte
-HEADERS = {"User-Agent": "chain-video-hashing/1"}  # some hosts refuse Python's own
+CHUNK = 1 << 16  # bytes read at a time
+TIMEOUT = 60  # seconds without a byte until the transfer counts as broken
+HEADERS = {"User-Agent": "chain-video-hashing/1"}  # some hosts refuse Python's own name
 
 
 class DownloadConfig(Parameters):
@@ -35,9 +40,9 @@ class DownloadConfig(Parameters):
 
     url: str
     sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of the file as it is fetched, in hexadecimal; null where it is not known."""
+    """The hash of the file as it is fetched, in hexadecimal; null where it is not known."""
     folder: str
-    """Below the data set's root: where a file goes, and what an archive becomes."""
+    """A folder below the data set's root. A file goes into it; an archive becomes it."""
 
     @field_validator("url")
     @classmethod
@@ -58,9 +63,12 @@ class DownloadConfig(Parameters):
 def obtain(config: DownloadConfig, root: Path) -> dict[str, Any] | None:
     """Fetch one file below `root`, or fetch and unpack one archive, unless it is there already.
 
-    Returns url, sha256 and bytes of what was fetched, now or earlier, as noted beside it in a
-    hidden file; None for what somebody else put there, which is left as it is. Where the note
-    differs from `config`, it is fetched anew. Raises InputError as `fetch` and `unpack` do.
+    * What is fetched is noted in a hidden file beside it: its url, sha256 and bytes.
+    * If the note agrees with `config`, nothing is fetched; if it differs, the file is fetched anew.
+    * What is there without a note was put there by somebody else, and is left as it is.
+
+    Returns the note, or None for what somebody else put there. Raises InputError as `fetch` and
+    `unpack` do.
     """
     name = _file_name(config.url)
     target = root / config.folder
@@ -99,10 +107,13 @@ def obtain(config: DownloadConfig, root: Path) -> dict[str, Any] | None:
 def fetch(url: str, sha256: str | None, path: Path) -> str:
     """Fetch `url` to `path`, which appears when it is whole; returns its SHA-256, in hexadecimal.
 
-    A broken transfer stays beside `path` in a `.part` file, and the next call goes on from there if
-    the host can; if it can't, or its file has changed, the transfer starts again. A file that is at
-    `path` already, and has this hash if one is given, is not fetched. Raises InputError if `url`
-    can't be fetched, or (with nothing left behind) has another hash.
+    * If the transfer breaks off, what was received stays beside `path` in a `.part` file.
+    * The next call goes on from there. It starts again if the host cannot send a part of the file,
+      or if the file has changed there.
+    * If `path` exists, and has the hash `sha256` where one is given, nothing is fetched.
+
+    Raises InputError if `url` cannot be fetched, or if the file has another hash; then nothing is
+    left behind.
     """
     if path.is_file():
         found = file_sha256(path)
@@ -124,7 +135,7 @@ def fetch(url: str, sha256: str | None, path: Path) -> str:
 
 
 def _receive(url: str, path: Path) -> tuple[Path, str]:
-    """The complete `.part` file, and the hash of its content."""
+    """Receive the file; returns the complete `.part` file and the hash of its content."""
     response, part, start = _connect(url, path)
     total = _total(response)
     part.touch()
@@ -150,12 +161,13 @@ def _receive(url: str, path: Path) -> tuple[Path, str]:
 
 
 def _connect(url: str, path: Path) -> tuple[Any, Path, int]:
-    """A response, the `.part` file that it belongs to, and from which byte it goes on.
+    """A response, the `.part` file that it belongs to, and the byte from which it goes on.
 
-    A `.part` file is named after the address, the date and the size of what it is a part of.
+    A `.part` file's name has a hash of the whole file's address, date and size, by which it is
+    known to be a part of the same file.
     """
     for part in sorted(path.parent.glob(f"{escape(path.name)}.*.part")):
-        start = part.stat().st_size - 1  # the last byte once more: past the end, hosts refuse
+        start = part.stat().st_size - 1  # the last byte again: hosts refuse to start past the end
         response = _rest(url, start) if start > 0 else None
         if response is not None:
             if part == _part(path, url, response):
@@ -167,7 +179,7 @@ def _connect(url: str, path: Path) -> tuple[Any, Path, int]:
 
 
 def _rest(url: str, start: int) -> Any | None:
-    """The response from byte `start` on; None if the host can't give it."""
+    """The response from byte `start` on, or None if the host cannot give it."""
     request = Request(url, headers=HEADERS | {"Range": f"bytes={start}-"})
     try:
         response = urlopen(request, timeout=TIMEOUT)
@@ -182,7 +194,7 @@ def _rest(url: str, start: int) -> Any | None:
 
 
 def _total(response: Any) -> int | None:
-    """The size of the whole file, if the host tells it."""
+    """The size of the whole file, or None if the host does not tell it."""
     headers = response.headers
     text = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
     return int(text) if text.isdecimal() else None

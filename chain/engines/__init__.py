@@ -1,43 +1,21 @@
-"""What computes a stage's clips, as `runtime.engine` says; the stage alone writes."""
+"""What computes a stage's clips: threads of this process, or Ray on one machine or many.
+
+`chain.video.engine` and `chain.features.engine` offer both kinds. The stage alone writes.
+"""
 
 from collections.abc import Mapping
-from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from chain.core.errors import InputError
 from chain.core.runtime import Engine
 
-if TYPE_CHECKING:
-    from chain.features.bank import Compute
-    from chain.video.pack import Decode
 
-# Imports are inside, for whoever needs less: torch, PyAV and Ray take seconds to load.
+def uses_ray(runtime: Mapping[str, Any]) -> bool:
+    """Whether `runtime.engine` asks for Ray.
 
-
-def for_decoding(runtime: Mapping[str, Any]) -> "Decode":
-    """For `pack_frames`. Raises InputError if there is no such engine or it is not installed."""
-    if _is_ray(runtime):
-        from chain.engines.ray_data import decode
-
-        return decode
-    from chain.video.pack import on_threads
-
-    return on_threads
-
-
-def for_features(runtime: Mapping[str, Any]) -> "Compute":
-    """For `extract`, with InputError as `for_decoding`."""
-    if _is_ray(runtime):
-        from chain.engines.ray_data import features
-
-        return partial(features, runtime["workers"])
-    from chain.features.bank import clip_features
-
-    return clip_features
-
-
-def _is_ray(runtime: Mapping[str, Any]) -> bool:
+    Raises InputError if there is no such engine or it is not installed.
+    """
     engine = runtime["engine"]
     if engine not in get_args(Engine):
         known = " or ".join(get_args(Engine))

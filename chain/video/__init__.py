@@ -1,1 +1,1 @@
-"""From video files to one packed array of frames."""
+"""Decoding: video files become one packed array of frames."""

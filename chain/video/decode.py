@@ -28,7 +28,7 @@ SCALING = (
     | Interpolation.FULL_CHR_H_INP
 )
 USUAL_RATE = 25.0  # frames per second, for times where a file states neither times nor a rate
-HELD = 2**25  # bytes; the packets of a larger file are read again to decode them
+HELD = 2**25  # bytes of the largest file whose packets stay in memory until they are decoded
 
 Packet: TypeAlias = "av.Packet[VideoStream]"
 Convert = Callable[[av.VideoFrame], NDArray[np.uint8]]
@@ -37,49 +37,54 @@ Taken = tuple[dict[int, NDArray[np.uint8]], list[float]]
 
 
 class _Scan(NamedTuple):
-    """A stream whose packets have all been read once."""
+    """What is known of a stream after all its packets were read once."""
 
     container: InputContainer
     stream: VideoStream
     entries: list[Entry]
     held: list[Packet]
-    """All packets, or none of them if the file exceeds HELD."""
+    """All packets, or none if the file is larger than HELD."""
 
 
 class VideoError(InputError):
-    """A clip that cannot be used; the message is the reason alone, without the path."""
+    """A clip cannot be used; the message gives the reason without the path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """D frames of a video, at the midpoints of D equal segments of all that decode."""
+    """D frames of a video, at the midpoints of D equal segments of all its frames that decode."""
 
     images: NDArray[np.uint8]
-    """(D, S, S, 3) RGB."""
+    """The frames, (D, S, S, 3) RGB."""
     times: NDArray[np.float32]
-    """(D,) seconds since the first frame."""
+    """The frames' times (D,), in seconds since the video's first frame."""
     decoded: int
-    """How many frames decode, whatever the file's header says."""
+    """The number of frames that decode, whatever the file's header says."""
     duration: float
-    """Seconds, each frame lasting their mean interval."""
+    """The video's length in seconds; its last frame is taken to last as long as the mean one."""
 
 
 def read_clip(path: Path, frames: int, size: int) -> Clip:
-    """Decode `path` to `frames` squares of `size` pixels: short side resized, centre kept.
+    """Decode `frames` frames of the video at `path`, as squares of `size` pixels.
 
-    A clip with fewer frames repeats the nearest; one with damaged data keeps the frames that still
-    decode. Memory grows with the clip's length by a few hundred bytes a frame. Rotation flags and
-    pixel aspect ratios are ignored. Raises VideoError if the file cannot be opened, holds no video,
-    or nothing decodes.
+    * The short side is resized to `size`, and the central square is kept. Rotation flags and pixel
+      aspect ratios are ignored.
+    * A clip with too few frames repeats the nearest ones.
+    * A clip with damaged data keeps the frames that still decode.
+    * Memory grows with the clip's length by a few hundred bytes a frame.
 
-    Of a long clip only what the wanted frames need is decoded where that is less: see `plan_runs`.
-    The result is the same, bit for bit, provided that every packet left out would have given its
-    one frame. Damage there goes unseen unless the container marks it: `decoded` then counts frames
-    that would not decode, and midpoints may be as many frames off. If anything is amiss in what is
-    decoded, the whole clip is.
+    A long clip is decoded in part where that is enough for the wanted frames: see `plan_runs`.
+
+    * The result is the same, bit for bit, if each packet that is left out holds one sound frame.
+    * Damage in those packets goes unseen unless the container marks it. If n of their frames would
+      not decode, `decoded` is too large by n, and the frames taken may be up to n frames off.
+    * If the packets that are decoded show any fault, the whole clip is decoded.
+
+    Raises VideoError if the file cannot be opened, if it holds no video, or if nothing decodes.
     """
-    # Which frames to keep depends on how many decode, which is known only at the end. Nearly always
-    # it is one a packet, and counting packets is cheap; otherwise the clip is decoded again.
+    # Which frames to keep depends on how many decode, and that is known only at the end. Nearly
+    # always each packet gives one frame, and counting packets is cheap. If the count turns out
+    # wrong, the clip is decoded again.
     convert = _to_square(size)
     with _opened(path) as (container, stream):
         scan = _scan(container, stream)
@@ -107,7 +112,7 @@ def read_clip(path: Path, frames: int, size: int) -> Clip:
 
 
 def midpoints(count: int, segments: int) -> list[int]:
-    """The middle index of each of `segments` equal parts of range(count), repeated if too few."""
+    """The middle index of each of `segments` equal parts of range(count); a small count repeats."""
     return [(2 * segment + 1) * count // (2 * segments) for segment in range(segments)]
 
 
@@ -134,7 +139,7 @@ def _take(
             kept[index] = convert(frame)
         if frame.pts is None or stream.time_base is None:
             times.append(index / rate)
-        else:  # frame.time is NaN for the frames that the decoder held back to the end
+        else:  # not frame.time, which is NaN for the frames that the decoder held back to the end
             times.append(_seconds(frame.pts, stream.time_base))
     return kept, times
 
@@ -145,7 +150,7 @@ def _take_anew(path: Path, indices: Collection[int], convert: Convert) -> Taken:
 
 
 def _take_runs(scan: _Scan, plan: Plan, indices: Collection[int], convert: Convert) -> Taken | None:
-    """What _take gives; None if anything that is decoded is not as planned."""
+    """The same as `_take`, or None if anything that is decoded is not as planned."""
     if scan.stream.time_base is None:
         return None
     wanted = {plan.pts[index]: index for index in indices}
@@ -167,11 +172,11 @@ def _take_runs(scan: _Scan, plan: Plan, indices: Collection[int], convert: Conve
 
 
 def _seconds(pts: int, base: Fraction) -> float:
-    return pts * base.numerator / base.denominator  # rounded once, as float(pts * base), but sooner
+    return pts * base.numerator / base.denominator  # equals float(pts * base), but is faster
 
 
 def _frames_of(scan: _Scan, run: Run) -> Iterator[av.VideoFrame]:
-    """The frames of a run, in the order of presentation; damage raises FFmpegError."""
+    """The frames of a run, in the order of presentation. Damaged data raises FFmpegError."""
     decoder = scan.stream.codec_context
     for packet in scan.held[run.start : run.stop] or _seek(scan, run):
         yield from decoder.decode(packet)
@@ -180,15 +185,15 @@ def _frames_of(scan: _Scan, run: Run) -> Iterator[av.VideoFrame]:
 
 
 def _seek(scan: _Scan, run: Run) -> Iterator[Packet]:
-    """The packets of a run out of the file; others or none if they are not found."""
-    scan.container.seek(run.time, stream=scan.stream)  # to the last keyframe until then
+    """Read the packets of a run from the file; if they are not found, it gives others or none."""
+    scan.container.seek(run.time, stream=scan.stream)  # to the last keyframe before that time
     packets = _packets(scan.container, scan.stream)
     return islice(dropwhile(lambda packet: packet.pts != run.pts[0], packets), run.stop - run.start)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The file and its first video stream, a cover picture aside."""
+    """The file and its first video stream that is not a cover picture."""
     try:
         container = av.open(f"file:{path}", metadata_errors="replace")
     except av.FFmpegError as error:
@@ -199,8 +204,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 break
         else:
             raise VideoError("no video stream")
-        # Several threads give different frames from run to run where data is damaged; clips are
-        # what runs in parallel.
+        # With several threads, damaged data gives different frames from run to run. Clips are
+        # decoded in parallel instead.
         stream.codec_context.thread_count = 1
         try:
             yield container, stream
@@ -211,15 +216,15 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def _frames(stream: VideoStream, packets: Iterable[Packet]) -> Iterator[av.VideoFrame]:
     """Every frame that decodes, in the order of presentation."""
     for packet in packets:
-        with suppress(av.FFmpegError):  # one damaged packet
+        with suppress(av.FFmpegError):  # a damaged packet costs its own frames only
             yield from stream.codec_context.decode(packet)
     with suppress(av.FFmpegError):
-        yield from stream.codec_context.decode(None)  # the frames that the decoder still holds back
+        yield from stream.codec_context.decode(None)  # frames that the decoder held back
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """The stream's packets, up to where the file breaks off; empty ones (AVI has them) left out."""
-    with suppress(av.InvalidDataError):  # and not a disk's errors: they would shorten a sound clip
+    """The stream's packets up to where the file breaks off, without the empty ones that AVI has."""
+    with suppress(av.InvalidDataError):  # not a disk's errors, which would shorten a sound clip
         for packet in container.demux(stream):
             if packet.size:
                 yield packet
@@ -231,7 +236,8 @@ def _to_square(size: int) -> Convert:
     def convert(frame: av.VideoFrame) -> NDArray[np.uint8]:
         scale = size / min(frame.width, frame.height)
         width, height = round(frame.width * scale), round(frame.height * scale)
-        # The scaler gives the same RGB in planes three times as fast; but not from RGB of 16 bits.
+        # From YUV, the scaler gives the same RGB three times as fast in planes. From RGB of 16
+        # bits, the values would differ.
         layout = "gbrp" if frame.format.name.startswith("yuv") else "rgb24"
         scaled = scaler.reformat(
             frame, width, height, format=layout, interpolation=SCALING, threads=1

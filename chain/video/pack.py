@@ -1,4 +1,4 @@
-"""Packing: every clip's frames in one array, so that later stages read no video."""
+"""Packing: the frames of all clips go into one array, so that later stages read no video."""
 
 import logging
 import math
@@ -23,33 +23,35 @@ from chain.video.decode import Clip, VideoError, read_clip
 
 log = logging.getLogger(__name__)
 
-COMMIT_EVERY = 64  # clips; about so many are decoded again after a crash
+COMMIT_EVERY = 64  # clips; after a crash, about this many are decoded again
 DONE = np.dtype([("duration", np.float64), ("decoded", np.int64)])
-"""What is noted of a clip once its row is on disk; `decoded` is 0 until then."""
+"""The note of a clip, written once its row is on disk; `decoded` is 0 until then."""
 
 Note = tuple[float, int]
-"""DONE's fields."""
+"""The fields of DONE: duration and decoded."""
 Decode = Callable[[Sequence[Path], Sequence[int], NDArray[np.uint8], int], Iterator[Note | str]]
-"""Takes the paths of N clips, the rows to fill, all rows (N, D, S, S, 3) and a number of workers.
+"""A way to decode clips, given the paths of N clips, the numbers of the rows to fill, all rows
+(N, D, S, S, 3) and the number of workers.
 
-Fills the rows and yields for each, in order, its note or why the clip is unusable.
+It fills those rows. In the same order, it yields for each its note, or the reason why the clip is
+unusable.
 """
 
 
 class DecodeConfig(Parameters):
-    """What is kept of each clip."""
+    """The parameters of decoding: what is kept of each clip."""
 
     frames: Annotated[int, Field(ge=1)]
-    """D, at the midpoints of D equal segments."""
+    """D, the number of frames, taken at the midpoints of D equal segments."""
     size: Annotated[int, Field(ge=16)]
-    """S, pixels: the short side's length, then the side of the central square."""
+    """S, in pixels: the short side is resized to it, and the central square is kept."""
     max_bad: Annotated[float, Field(ge=0, le=1)]
     """The largest share of clips that may be unusable."""
 
 
 @dataclass(frozen=True)
 class PackReport:
-    """How many clips were packed, and how many could not be."""
+    """The number of clips that were packed, and of those that could not be."""
 
     good: int
     bad: int
@@ -73,7 +75,7 @@ def on_threads(
 
 
 def read(path: Path, frames: int, size: int) -> Clip | str:
-    """`read_clip`, or why the clip is unusable."""
+    """The clip as `read_clip` gives it, or the reason why it is unusable."""
     try:
         return read_clip(path, frames, size)
     except VideoError as error:
@@ -81,7 +83,7 @@ def read(path: Path, frames: int, size: int) -> Clip | str:
 
 
 def keep(clip: Clip | str, rows: NDArray[np.uint8], row: int) -> Note | str:
-    """Put what `read` gave into its row."""
+    """Put what `read` gave into its row; returns the clip's note, or the reason unchanged."""
     if isinstance(clip, str):
         return clip
     rows[row] = clip.images
@@ -97,13 +99,17 @@ def pack_frames(
     scratch: Path,
     decode: Decode = on_threads,
 ) -> PackReport:
-    """Decode the manifest's clips, which lie under `root`, by `workers` (threads by default).
+    """Decode the manifest's clips, which are under `root`, by `workers` (threads by default).
 
-    Writes to `out_dir`, in the manifest's order: `frames.npy` (N, D, S, S, 3) uint8 RGB and
-    `index.csv` (id, labels, split, decoded, duration in seconds) for the N usable clips, and
-    `report.csv` (id, path, reason) for the others. A run that was killed goes on from what
-    `scratch` holds and writes the same bytes. Raises InputError if no clip is usable or more than
-    `config.max_bad` are not; `out_dir` is then left as it was.
+    It writes three files to `out_dir`, in the manifest's order:
+
+    * `frames.npy` holds the frames of the N usable clips, (N, D, S, S, 3) uint8 RGB.
+    * `index.csv` describes the usable clips: id, labels, split, decoded, duration in seconds.
+    * `report.csv` lists the other clips: id, path, reason.
+
+    If a run is killed, the next one goes on from what `scratch` holds and writes the same bytes.
+    Raises InputError if no clip is usable, or if the share of unusable clips exceeds
+    `config.max_bad`; `out_dir` is then left as it was.
     """
     if manifest.empty:
         raise InputError("the manifest lists no clips")
@@ -138,11 +144,12 @@ def pack_frames(
 
 
 def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.memmap, np.memmap]:
-    """Frames (N, D, S, S, 3) and notes (N,), new or as an earlier run left them."""
+    """The frames (N, D, S, S, 3) and notes (N,), either new or as an earlier run left them."""
     rows, done = scratch / "frames.npy", scratch / "done.npy"
     if not done.exists():
         shape = (clips, config.frames, config.size, config.size, 3)
-        needed, free = 2 * math.prod(shape), shutil.disk_usage(scratch).free  # here and in out_dir
+        needed = 2 * math.prod(shape)  # once here and once in out_dir
+        free = shutil.disk_usage(scratch).free
         if needed > free:
             raise InputError(
                 f"{scratch}: packing takes {needed / 1e9:.1f} GB of disk, but "
@@ -162,13 +169,13 @@ def _create(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
 def _decode_all(
     paths: Sequence[Path], rows: np.memmap, done: np.memmap, workers: int, decode: Decode
 ) -> dict[int, str]:
-    """Fill the rows that are not done; returns the rows of unusable clips, in order, and why."""
+    """Fill the rows that are not done; returns the reason for each row whose clip is unusable."""
     todo = np.flatnonzero(done["decoded"] == 0).tolist()
     reasons: dict[int, str] = {}
     waiting: dict[int, Note] = {}
 
     def commit() -> None:
-        rows.flush()  # pixels reach the disk before the note that they are there
+        rows.flush()  # the pixels must reach the disk before the note that they are there
         for row, note in waiting.items():
             done[row] = note
         done.flush()

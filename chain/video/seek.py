@@ -1,36 +1,40 @@
-"""Which packets to decode where a long clip's wanted frames are few: planned from packets alone."""
+"""Planning which packets to decode when few frames of a long clip are wanted.
+
+The plan is made from the packets' headers, before anything is decoded.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-CODECS = {"h264", "mpeg4", "vp9"}  # a packet holds one frame, and a keyframe forgets all before it
-SHORT = 500  # packets; up to here a clip is decoded through, so that all damage shows
-WORTH = 0.9  # of the packets; if more than these are needed, a clip is decoded through
+CODECS = {"h264", "mpeg4", "vp9"}
+"""In these, a packet holds one frame, and after a keyframe nothing refers to what was before it."""
+SHORT = 500  # packets; a clip of up to this many is decoded whole, so that all damage shows
+WORTH = 0.9  # if more than this share of the packets is needed, the clip is decoded whole
 NO_FRAME = 16  # bytes; an MPEG-4 packet this small may say that its frame was left out
 
 
 class Entry(NamedTuple):
-    """What a packet's header says, times in units of the stream's time base."""
+    """A packet's header. Its times are in units of the stream's time base."""
 
     pts: int | None
     dts: int | None
     size: int
     keyframe: bool
     usable: bool
-    """Marked neither as damaged nor as one whose frame is not to be shown."""
+    """Whether the packet is marked neither as damaged nor as one whose frame is not shown."""
 
 
 class Run(NamedTuple):
-    """Packets `start` to `stop`, the latter excluded, which can be decoded on their own."""
+    """Packets `start` to `stop` (exclusive), which can be decoded without the others."""
 
     start: int
     stop: int
     time: int
-    """To seek to, in the file."""
+    """The time to seek to in the file."""
     pts: list[int]
-    """Of the frames that come of it, in the order of presentation."""
+    """The times of the frames that it gives, in the order of presentation."""
 
 
 class Plan(NamedTuple):
@@ -38,25 +42,30 @@ class Plan(NamedTuple):
 
     runs: list[Run]
     pts: list[int]
-    """Of all the clip's frames, in the order of presentation."""
+    """The times of all the clip's frames, in the order of presentation."""
 
 
 def plan_runs(
     entries: Sequence[Entry], indices: Collection[int], codec: str, reorders: bool
 ) -> Plan | None:
-    """How to decode the frames at `indices`, in the order of presentation, and little else.
+    """A plan to decode the frames at `indices`, in the order of presentation, and little else.
 
-    `entries` are the stream's packets in the order of the file; `reorders` says whether that may
-    differ from the order of presentation. A run goes from a keyframe to the last packet wanted
-    before the next; the first run starts with packet 0, from which decoders learn what later ones
-    may leave out. A keyframe starts a run only if all packets before it are shown before it, and
-    all after it after it: at open GOPs none starts.
+    `entries` are the stream's packets in the order of the file. `reorders` says whether the order
+    of presentation may be another one.
 
-    None where the clip is to be decoded through: if it is short, if that costs hardly more, if the
-    codec is not one of CODECS, or if packets don't tell which frames there are. That is so if one
-    is marked as unusable or times are missing, repeated, going back or, despite B-frames, those of
-    decoding (AVI). Otherwise it is assumed, of what no run holds, that each packet gives a frame,
-    shown at the packet's time.
+    * A run goes from a keyframe to the last wanted packet before the next run's keyframe.
+    * The first run starts with packet 0, because decoders learn from it what later packets omit.
+    * A keyframe can start a run only if all packets before it are shown before it, and all packets
+      after it are shown after it. Keyframes of open GOPs do not qualify.
+
+    Returns None if the clip has to be decoded whole, which is so in these cases:
+
+    * The clip is short, or decoding it whole costs hardly more.
+    * The codec is not one of CODECS.
+    * A packet is marked as unusable, or is so small that it may hold no frame.
+    * Times are missing, repeated or going back. In AVI with B-frames they are those of decoding.
+
+    For the packets outside all runs, the plan assumes that each gives one frame at its time.
     """
     count = len(entries)
     if count <= SHORT or codec not in CODECS or not all(entry.usable for entry in entries):

@@ -19,8 +19,9 @@ from miniatures import (
 )
 
 from chain.core.errors import InputError
-from chain.datasets import SOURCES, hmdb51, source_config, ucf101
+from chain.datasets import hmdb51, ucf101
 from chain.datasets.activitynet import draw_queries
+from chain.datasets.sources import SOURCES, source_config
 
 SOURCE: dict[str, dict[str, object]] = {
     "ucf101": {"kind": "ucf101", "root": "unused", "fold": 1},

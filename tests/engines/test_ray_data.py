@@ -33,6 +33,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
+THREADS = {"engine": "threads"}
 RAY = {"engine": "ray", "workers": 2}
 CLIPS = 16
 DECODE = DecodeConfig(frames=4, size=16, max_bad=0.5)
@@ -83,6 +84,18 @@ def actors() -> list[int]:
     return [process for process in found if command(process).startswith(b"ray::MapWorker")]
 
 
+def listening(process: int) -> set[str]:
+    """The addresses that a process listens to over IPv4 and IPv6, in hexadecimal."""
+    own = {os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                found.add(fields[1].partition(":")[0])
+    return found
+
+
 def killing(outcomes: Iterator[Any]) -> Iterator[Any]:
     """The same; one of the workers is killed after the first, when few others are computed."""
     yield next(outcomes)
@@ -118,23 +131,32 @@ def packed(root: Path, out: Path, decode: pack.Decode) -> dict[str, bytes]:
     return content_of(out)
 
 
-def told_of_a_death(caplog: pytest.LogCaptureFixture) -> bool:
-    """In one line for each word of Ray's."""
-    messages = [record.getMessage() for record in caplog.records]
-    assert not any("\n" in message for message in messages)
-    return any(message.startswith("Ray: A worker died or was killed") for message in messages)
+def test_own_cluster_listens_to_this_machine_alone() -> None:
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F"}
+    heard = set().union(*map(listening, descendants(os.getpid())))
+    assert heard and heard <= loopback
+
+
+def test_own_cluster_sends_no_telemetry(ray: Any) -> None:
+    """Releases of Ray switch it off in `ray.init`; this fails if one does not."""
+    log = Path("/tmp/ray", ray.get_runtime_context().get_session_name(), "logs", "dashboard.log")
+    deadline = time.monotonic() + 20
+    while "Usage reporting is" not in (text := log.read_text() if log.exists() else ""):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "Usage reporting is disabled" in text
 
 
 def test_decoding_with_a_worker_killed(
-    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def decode(*arguments: Any) -> Iterator[Any]:
         return killing(for_decoding(RAY)(*arguments))
 
-    expected = packed(root, tmp_path / "threads", for_decoding({}))
+    expected = packed(root, tmp_path / "threads", for_decoding(THREADS))
     assert packed(root, tmp_path / "ray", decode) == expected
     assert b"003.avi,cannot be opened: Invalid data" in expected["report.csv"]
-    assert told_of_a_death(caplog)
+    assert "A worker died or was killed" in capsys.readouterr().out
 
 
 def extracted(folder: Path, compute: bank.Compute) -> dict[str, bytes]:
@@ -161,19 +183,18 @@ def extracted(folder: Path, compute: bank.Compute) -> dict[str, bytes]:
     return content_of(folder)
 
 
-def test_features_with_a_worker_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_features_with_a_worker_killed(tmp_path: Path) -> None:
     def compute(*arguments: Any) -> Iterator[Any]:
         return killing(for_features(RAY)(*arguments))
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        expected = extracted(tmp_path / "threads", for_features({}))
+        expected = extracted(tmp_path / "threads", for_features(THREADS))
         assert extracted(tmp_path / "ray", compute) == expected
     finally:
         torch.set_num_threads(before)
     assert {"clean.npy", "bank_consistent.npy", "bank_per_frame.npy"} < expected.keys()
-    assert told_of_a_death(caplog)
 
 
 def test_features_of_no_clips() -> None:
@@ -244,7 +265,7 @@ pack.pack_frames(read_manifest(root / "manifest.csv"), root, out, config, 2, scr
 def test_the_calling_process_killed(root: Path, tmp_path: Path) -> None:
     """Nothing of its Ray stays, and the next run goes on."""
     manifest_of(root).to_csv(root / "manifest.csv", index=False)
-    expected = packed(root, tmp_path / "threads", for_decoding({}))
+    expected = packed(root, tmp_path / "threads", for_decoding(THREADS))
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Clips on disk: found, hashed and put in a manifest."""
+"""The files of clips: finding them below a folder, and hashing them into a manifest."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ EXTENSIONS = (
     ".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".3gp", ".ts"
 )
 # fmt: on
-SHOWN = 3  # names in a message about many
+SHOWN = 3  # how many names a message gives of a longer list
 
 
 def find_clips(root: Path, extensions: Sequence[str]) -> list[str]:
@@ -46,9 +46,10 @@ def make_manifest(
     splits: Mapping[str, str],
     workers: int,
 ) -> pd.DataFrame:
-    """The manifest of the clips `paths` (id -> path below `root`), hashed by `workers` threads.
+    """The manifest of clips, whose files are hashed by `workers` threads.
 
-    `labels` and `splits` are by id; a clip that has no entry in `splits` is in no split.
+    `paths` gives each clip's path below `root`, `labels` its labels and `splits` its split, all by
+    id. A clip without an entry in `splits` is in no split.
     """
     with ThreadPoolExecutor(workers) as pool:
         hashes = pool.map(file_sha256, [root / path for path in paths.values()])

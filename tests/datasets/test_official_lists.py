@@ -7,7 +7,7 @@ import pytest
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import COLUMNS
-from chain.datasets.official import (
+from chain.datasets.official_lists import (
     Listed,
     add,
     find_listed,

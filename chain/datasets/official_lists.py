@@ -1,9 +1,10 @@
-"""Benchmarks with official lists: what the lists name, compared with what lies on disk.
+"""The official lists of benchmarks: reading them, and finding the listed clips on disk.
 
-A clip's id is its name in the lists without the suffix. Whatever lies below the root and ends in
-that name, with any video suffix, is the clip, so that re-encoded copies and unpacked archives are
-found where they are. Partial copies go on with notes, which are logged and kept in
-`manifest.attrs["notes"]`.
+* A clip's id is its name in the lists without the suffix.
+* A file below the root is that clip if its path ends in the id and any video suffix. Re-encoded
+  copies and unpacked archives are thus found wherever they are.
+* A copy of the data set need not be whole: what is missing is logged, and noted in
+  `manifest.attrs["notes"]`.
 """
 
 import logging
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from chain.core.errors import InputError
-from chain.datasets.clips import EXTENSIONS, find_clips, first_few, make_manifest
+from chain.datasets.clip_files import EXTENSIONS, find_clips, first_few, make_manifest
 from chain.datasets.manifest import SEPARATOR
 
 log = logging.getLogger(__name__)
@@ -23,27 +24,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Listed:
-    """What the lists say of a clip."""
+    """A clip as the lists have it."""
 
     labels: str
     split: str
-    """Empty for a clip that the lists name but leave out."""
+    """It is empty for a clip that the lists name but do not use."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies on disk."""
+    """The clips on disk."""
 
     paths: dict[str, str]
-    """Of the clips that the lists name: id -> path below the root."""
+    """The path below the root of each clip that the lists name, by id."""
     extra: list[str]
-    """Paths of the clips that no list names."""
+    """The paths of the clips that no list names."""
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
-    """The lines of a list that are not blank, each with its place (`file:line`) for messages.
+    """The lines of a list that are not blank, each after its place (`file:line`) for messages.
 
-    Raises InputError if the file is missing, not UTF-8 text, or has none.
+    Raises InputError if the file is missing, is not UTF-8 text, or has only blank lines.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -59,13 +60,16 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
 
 
 def without_suffix(name: str) -> str:
-    """A clip's id: `./a/b.c.avi` -> `a/b.c`; only video suffixes go."""
+    """A clip's id, for example `a/b.c` for `./a/b.c.avi`; only a video suffix is removed."""
     path = PurePosixPath(name)
     return str(path.with_suffix("") if path.suffix.lower() in EXTENSIONS else path)
 
 
 def join_labels(labels: Iterable[str], where: str) -> str:
-    """Labels as the manifest writes them: distinct and sorted. InputError if one holds a `;`."""
+    """Labels as the manifest writes them: distinct, sorted and joined by `;`.
+
+    Raises InputError, which names `where`, if a label contains a `;`.
+    """
     distinct = sorted(set(labels))
     for label in distinct:
         if SEPARATOR in label:
@@ -74,7 +78,7 @@ def join_labels(labels: Iterable[str], where: str) -> str:
 
 
 def add(listed: dict[str, Listed], name: str, clip: Listed, where: str) -> None:
-    """Put a clip into `listed`; InputError if it is there already."""
+    """Put a clip into `listed`. Raises InputError, which names `where`, if it is there already."""
     if name in listed:
         raise InputError(f"{where}: clip {name!r} is listed a second time")
     listed[name] = clip
@@ -83,10 +87,10 @@ def add(listed: dict[str, Listed], name: str, clip: Listed, where: str) -> None:
 def read_category_lists(
     folder: Path, fold: int, categories: int, codes: Mapping[str, str]
 ) -> dict[str, Listed]:
-    """What the lists `<category>_test_split<fold>.txt` say, one a category, by `<category>/<clip>`.
+    """The clips of the lists `<category>_test_split<fold>.txt`, by their id `<category>/<clip>`.
 
-    A line is `<clip> <code>`, and `codes` gives the split of a code. Raises InputError if a list is
-    missing or malformed, or a clip is listed twice.
+    Each category has one list. A line is `<clip> <code>`, and `codes` gives the split of a code.
+    Raises InputError if a list is missing or malformed, or if a clip is listed twice.
     """
     ending = f"_test_split{fold}.txt"
     lists = sorted(folder.glob(f"[!.]*{ending}"))
@@ -108,9 +112,9 @@ def read_category_lists(
 
 
 def find_listed(root: Path, listed: Mapping[str, Listed], prefix: str = "") -> Found:
-    """Look for the listed clips below `root`; a file's name may also have `prefix` before it.
+    """Find the listed clips below `root`; `prefix` may stand before a file's name.
 
-    Raises InputError if none is there, or one is there twice.
+    Raises InputError if two files are the same clip, or if no listed clip is there.
     """
     paths: dict[str, str] = {}
     extra = []
@@ -128,7 +132,7 @@ def find_listed(root: Path, listed: Mapping[str, Listed], prefix: str = "") -> F
 
 
 def _names(path: str, prefix: str) -> list[str]:
-    """What a list may call the file: `a/b/c.avi` -> a/b/c, b/c, c."""
+    """The names by which a list may call a file, for `a/b/c.avi` a/b/c, b/c and c."""
     parts = PurePosixPath(without_suffix(path)).parts
     names = ["/".join(parts[start:]) for start in range(len(parts))]
     return [*names, parts[-1].removeprefix(prefix)]
@@ -143,9 +147,9 @@ def official_manifest(
 ) -> pd.DataFrame:
     """The manifest of the clips that are listed in a split and were found.
 
-    `published` gives the number of clips in every split, and perhaps under `all` that of every clip
-    which the lists name, used or not. What differs from the lists or from these numbers is logged
-    and put in `attrs["notes"]`, one line each.
+    `published` gives the number of clips in each split. Under `all` it may give the number of clips
+    that the lists name, used or not. Each difference from the lists or from these numbers is logged
+    and added to `attrs["notes"]` as one line.
     """
     paths = {name: path for name, path in found.paths.items() if listed[name].split}
     labels = {name: listed[name].labels for name in paths}
