@@ -10,18 +10,19 @@ import pandas as pd
 from chain.analysis.ablation import encode_and_evaluate
 from chain.backbones.networks import PRETRAIN
 from chain.backbones.weights import backbone_config
-from chain.core.files import by_seed, replacing, write_csv
+from chain.core.files import by_seed, write_csv
 from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles, has_labels
 from chain.methods.saved import load_method
-from chain.results.ablation_tables import TRANSFER, transfer_markdown
 from chain.results.grid import over_seeds
+from chain.results.table import write_tables
+from chain.results.transfer_table import TRANSFER, transfer_table
 from chain.retrieval.config import EvaluationConfig
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, run
 
-METRICS = Path("metrics")
+METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
 
 
 def transfer(bits: int) -> str:
@@ -49,8 +50,9 @@ def transfer(bits: int) -> str:
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
     table = over_seeds(table, "k", TRANSFER)
     write_csv(METRICS / "transfer.csv", table)
-    with replacing(METRICS / "transfer.md") as temporary:
-        temporary.write_text(transfer_markdown(table))
+    printed = [transfer_table(table)] if len(table) else []
+    notes = [] if printed else ["No two data sets of this run share a CNN."]
+    write_tables(TABLES / "transfer.json", METRICS / "transfer.md", printed, notes)
     return f"transfer: {len(found)} evaluations in {METRICS}/transfer.md"
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from chain.claims.bootstrap import paired_bootstrap
 from chain.claims.curves import precision_gain
-from chain.claims.paper import BITS, CLAIMS, Claim, K, Side
+from chain.claims.paper import CLAIMS, Claim, K, Side
 from chain.core.errors import InputError
 from chain.results.grid import FLOATS, read_ablation, read_cell, read_floats
 from chain.results.published import benchmark
@@ -29,20 +29,6 @@ NOT_REPRODUCED = "not reproduced"
 NOT_RUN = "not run here (data absent)"
 REACHED = "reached"
 NOT_REACHED = "not reached"
-
-RULE = (
-    f"All with {BITS} bits, unless said otherwise, and the strict protocol. *Measured* is the "
-    f"relative gain in mAP@{K}, beside its 95 % interval from a bootstrap over queries, paired, "
-    "and over seeds on each side. A claim is reproduced if the interval lies wholly above 0; one "
-    "with a figure from the paper also needs the interval's upper end to reach it. Over several "
-    "rivals this must hold against each, and the row shows the closest. For precision at equal "
-    "recall, *measured* is the relative gain in precision averaged over the recalls that all "
-    "curves cover, beside its range over all pairings of seeds; it is reproduced if the mean curve "
-    "is the higher one at every recall and the whole range lies above 0. An aim is reached if the "
-    "interval lies wholly above 0 and the measured gain is at least what it asks for. *Seeds* is "
-    "the smaller number of trainings on the two sides: where it is 1, the interval covers the "
-    "choice of queries only."
-)
 
 Reader = Callable[[str, Side, str], pd.DataFrame]
 
@@ -124,22 +110,6 @@ def verdict(claim: Claim, found: Measured | None) -> str:
     return REPRODUCED if found.ahead and reaches else NOT_REPRODUCED
 
 
-def claims_markdown(table: pd.DataFrame, wanted: str = "paper") -> str:
-    """A table of `decide` in Markdown, gains in percent; `wanted` heads the column of figures."""
-    lines = [
-        ["claim", "data set", "verdict", wanted, "measured", "95 % interval", "seeds", "queries"],
-        ["---", "---", "---", "--:", "--:", "--:", "--:", "--:"],
-    ]
-    for row in table.to_dict("records"):
-        ends = "–"
-        if pd.notna(row["low"]):
-            ends = f"{_percent(row['low'])} to {_percent(row['high'])}"
-        gains = [_percent(row["paper"]), _percent(row["measured"]), ends]
-        counts = [str(row[name]) if pd.notna(row[name]) else "–" for name in ("seeds", "queries")]
-        lines.append([row["claim"], row["data set"], row["verdict"], *gains, *counts])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def _compare(
     claim: Claim, rival: Side, dataset: str, read: Reader, resamples: int, seed: int
 ) -> Measured | None:
@@ -184,7 +154,3 @@ def _row(claim: Claim, dataset: str, found: Measured | None) -> dict[str, Any]:
         "queries": found and found.queries,
         "verdict": verdict(claim, found),
     }
-
-
-def _percent(gain: float) -> str:
-    return f"{100 * gain:+.1f} %" if pd.notna(gain) else "–"

@@ -4,8 +4,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from chain.core.errors import InputError
-from chain.figures.panels import checked, draw_methods, method_legend, panel_grid
-from chain.figures.style import dataset_label, house_style, method_style
+from chain.figures.panels import draw_methods, method_legend, panel_grid
+from chain.figures.style import house_style, method_style
+from chain.results.checked import checked
+from chain.results.labels import dataset_label
 
 
 @house_style()

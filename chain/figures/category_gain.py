@@ -11,10 +11,12 @@ from matplotlib.patches import Patch
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import categories_of
-from chain.figures.panels import PANEL_WIDTH, checked
+from chain.figures.panels import PANEL_WIDTH
 from chain.figures.style import house_style, method_style, shorten
+from chain.results.checked import checked
+from chain.results.labels import method_label
 
-OURS, THEIRS = method_style("chain"), method_style("conmh")
+OURS, THEIRS = "chain", "conmh"
 EITHER_END = 15  # of more than twice as many, only the best and the worst are shown
 LONGEST_NAME = 28
 SPREAD = "#000000"
@@ -84,9 +86,11 @@ def category_gain(table: pd.DataFrame, k: int = 20) -> Figure:
     _draw_bars(panel, rows)
     if len(table) > len(rows):
         panel.axhline(EITHER_END - 0.5, color="#777777", linestyle=":", linewidth=1.2)
-    panel.set(title=title, xlabel=f"mAP@{k} of {OURS.label} minus that of {THEIRS.label}")
+    ours, theirs = method_label(OURS), method_label(THEIRS)
+    panel.set(title=title, xlabel=f"mAP@{k} of {ours} minus that of {theirs}")
     handles: list[Patch | Line2D] = [
-        Patch(facecolor=style.colour, label=f"{style.label} better") for style in (OURS, THEIRS)
+        Patch(facecolor=method_style(method).colour, label=f"{method_label(method)} better")
+        for method in (OURS, THEIRS)
     ]
     if rows["order_only"].any():
         handles.append(Line2D([], [], label="pair differing in temporal order only", **DOT))
@@ -99,7 +103,7 @@ def _best_first(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_bars(panel: Axes, rows: pd.DataFrame) -> None:
-    colours = [(OURS if gain >= 0 else THEIRS).colour for gain in rows["gain"]]
+    colours = [method_style(OURS if gain >= 0 else THEIRS).colour for gain in rows["gain"]]
     panel.barh(rows.index, rows["gain"], height=0.74, color=colours)
     if "sd" in rows.columns:
         known = rows.dropna(subset="sd")

@@ -8,8 +8,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chain.core.errors import InputError
-from chain.figures.panels import checked, legend_above, panel_grid
-from chain.figures.style import house_style, method_style, ordered
+from chain.figures.panels import legend_above, panel_grid
+from chain.figures.style import house_style
+from chain.results.checked import checked
+from chain.results.labels import method_label, ordered
 
 KEYS = ["method", "bits", "epoch"]
 NOT_LOSSES = {*KEYS, "dataset", "seed", "lr"}
@@ -53,7 +55,7 @@ def learning_curves(table: pd.DataFrame) -> Figure:
         for part in present:
             means = checked(run.dropna(subset=part), keys, [part]).groupby("epoch")[part].mean()
             panel.plot(means, marker="o" if len(means) == 1 else "", **looks[part])
-        panel.set(title=f"{method_style(method).label}, {bits} bits", xlabel="epoch")
+        panel.set(title=f"{method_label(method)}, {bits} bits", xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     for panel in axes[:, 0]:
         panel.set_ylabel("loss")

@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chain.figures.panels import checked, curve_grid, legend_above, method_line
-from chain.figures.style import house_style, method_style, ordered
+from chain.figures.panels import curve_grid, legend_above, method_line
+from chain.figures.style import house_style, method_style
+from chain.results.checked import checked
+from chain.results.labels import method_label, ordered
 from chain.results.published import benchmark
 
 
@@ -59,7 +61,7 @@ def _add_published(figure: Figure, table: pd.DataFrame, published: pd.DataFrame)
 def _published_line(method: str) -> dict[str, Any]:
     style = method_style(method)
     return {
-        "label": f"{style.label}, published",
+        "label": f"{method_label(method)}, published",
         "color": style.colour,
         "linestyle": ":",
         "linewidth": 1.0,

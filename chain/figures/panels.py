@@ -1,44 +1,19 @@
-"""What the line figures share: checked tables, grids of panels, and one line a method."""
+"""What the line figures share: grids of panels, and one line for each method."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from pandas.api.types import is_numeric_dtype
 
-from chain.core.errors import InputError
-from chain.figures.style import WIDTH, dataset_label, legend_columns, method_style, ordered
+from chain.figures.style import WIDTH, legend_columns, method_style
+from chain.results.labels import dataset_label, method_label, ordered
 
 PANEL_WIDTH = 3.0  # inches, where there is room
 PANEL_HEIGHT = 2.3
-
-
-def checked(
-    table: pd.DataFrame, keys: Sequence[str], values: Sequence[str], unique: bool = True
-) -> pd.DataFrame:
-    """`table` itself, once it is fit to be drawn.
-
-    Raises InputError naming the column if one is missing, holds NaN or, among `values`, anything
-    but finite numbers; and if there are no rows or, with `unique`, two rows with the same `keys`.
-    """
-    for column in (*keys, *values):
-        if column not in table.columns:
-            raise InputError(f"table: no column {column!r}")
-        if table[column].isna().any():
-            raise InputError(f"table: column {column!r} holds NaN")
-    for column in values:
-        if not is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():
-            raise InputError(f"table: column {column!r} holds something else than finite numbers")
-    if table.empty:
-        raise InputError("table: no rows")
-    if unique and table.duplicated(list(keys)).any():
-        raise InputError(f"table: two rows with the same {', '.join(keys)}")
-    return table
 
 
 def panel_grid(rows: int, columns: int, share_y: bool = True) -> tuple[Figure, NDArray[Any]]:
@@ -105,7 +80,7 @@ def method_line(method: str) -> dict[str, Any]:
     """The properties of a method's line: name, colour, marker, dash and width."""
     style = method_style(method)
     return {
-        "label": style.label,
+        "label": method_label(method),
         "color": style.colour,
         "marker": style.marker,
         "linestyle": style.dash,

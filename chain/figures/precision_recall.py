@@ -3,8 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from chain.figures.panels import checked, curve_grid
+from chain.figures.panels import curve_grid
 from chain.figures.style import house_style
+from chain.results.checked import checked
 
 MARKER_SPACING = 0.15  # of the panel's diagonal
 

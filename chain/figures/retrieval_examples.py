@@ -1,4 +1,4 @@
-"""What each method finds for a few queries: the material of the gallery and of the t-SNE."""
+"""What the gallery and the t-SNE show: what each method finds, and which clips are drawn."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,7 @@ from chain.retrieval.codes import Codes, unpack
 from chain.retrieval.hamming import nearest
 
 TOP = 5
+SHOWN = 3  # frames of a clip, as one cannot show order
 
 
 def choose_queries(
@@ -34,11 +35,12 @@ def gallery_rows(
 ) -> list[QueryRow]:
     """The top 5 of each method for the `chosen` clips, without the query itself.
 
-    `frames` are the packed frames (N, D, S, S, 3), of which the middle one stands for a clip; the
-    codes follow `index`.
+    `frames` are the packed frames (N, D, S, S, 3). A clip is shown by three of its D: the middle
+    one of its beginning, of its middle and of its end. The codes follow `index`.
     """
     labels, _ = label_matrix(index["labels"])
-    names, middle = index["labels"].to_numpy(), frames.shape[1] // 2
+    names = index["labels"].to_numpy()
+    shown = (2 * np.arange(SHOWN) + 1) * frames.shape[1] // (2 * SHOWN)
     rows = []
     for clip in chosen:
         others = database[database != clip]
@@ -47,14 +49,14 @@ def gallery_rows(
             found, distances = nearest(all_codes.codes[[clip]], all_codes.codes[others], TOP)
             results[method] = [
                 Retrieved(
-                    frames[hit, middle],
+                    frames[hit, shown],
                     names[hit],
                     int(d),
                     bool((labels[hit] & labels[clip]).any()),
                 )
                 for hit, d in zip(others[found[0]], distances[0], strict=True)
             ]
-        rows.append(QueryRow(frames[clip, middle], names[clip], results))
+        rows.append(QueryRow(frames[clip, shown], names[clip], results))
     return rows
 
 

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chain.core.errors import InputError
-from chain.figures.panels import checked, legend_above, method_line, panel_grid
+from chain.figures.panels import legend_above, method_line, panel_grid
 from chain.figures.style import house_style
+from chain.results.checked import checked
 
 COLUMNS = 3
 MARGIN = 0.08  # above and below the values, as a fraction of their range

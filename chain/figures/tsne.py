@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from chain.core.errors import InputError
 from chain.figures.panels import PANEL_WIDTH
-from chain.figures.style import WIDTH, house_style, legend_columns, method_style, shorten
+from chain.figures.style import WIDTH, house_style, legend_columns, shorten
+from chain.results.labels import method_label
 
 FEWEST = 4  # points, for a perplexity of at least 1
 PERPLEXITY = 30
@@ -95,7 +96,7 @@ def tsne_panels(
         for name, look in looks.items():
             x, y = points[named == name].T
             panel.plot(x, y, alpha=0.75, label=name, **look)
-        panel.set(title=method_style(method).label, xticks=[], yticks=[])
+        panel.set(title=method_label(method), xticks=[], yticks=[])
         panel.spines[:].set_visible(True)
         panel.margins(0.05)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
