@@ -6,17 +6,17 @@ from chain.claims.paper import BITS, K
 from chain.results.table import ABSENT, Cell, Table
 
 RULE = (
-    f"All with {BITS} bits, unless said otherwise, and the strict protocol. *Measured* is the "
-    f"relative gain in mAP@{K}, beside its 95 % interval from a bootstrap over queries, paired, "
-    "and over seeds on each side. A claim is reproduced if the interval lies wholly above 0; one "
-    "with a figure from the paper also needs the interval's upper end to reach it. Over several "
-    "rivals this must hold against each, and the row shows the closest. For precision at equal "
-    "recall, *measured* is the relative gain in precision averaged over the recalls that all "
-    "curves cover, beside its range over all pairings of seeds; it is reproduced if the mean curve "
-    "is the higher one at every recall and the whole range lies above 0. An aim is reached if the "
-    "interval lies wholly above 0 and the measured gain is at least what it asks for. *Seeds* is "
-    "the smaller number of trainings on the two sides: where it is 1, the interval covers the "
-    "choice of queries only."
+    f"All rows follow the strict protocol, with {BITS} bits unless said otherwise. *Measured* is "
+    f"the relative gain in mAP@{K}, beside its 95 % interval from a bootstrap over queries, "
+    "paired, and over seeds on each side. A claim is reproduced if the interval lies wholly above "
+    "0. One with a figure from the paper also needs the interval's upper end to reach it. Over "
+    "several rivals this must hold against each, and the row shows the closest. For precision at "
+    "equal recall, *measured* is the relative gain in precision averaged over the recalls that "
+    "all curves cover, beside its range over all pairings of seeds. It is reproduced if the mean "
+    "curve is the higher one at every recall and the whole range lies above 0. An aim is reached "
+    "if the interval lies wholly above 0 and the measured gain is at least what it asks for. "
+    "*Seeds* is the smaller number of trainings on the two sides: where it is 1, the interval "
+    "covers the choice of queries only."
 )
 
 

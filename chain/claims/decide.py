@@ -1,10 +1,14 @@
 """The verdict on each claim, by one rule, from the evaluations of the pipeline.
 
-The rule: a claim is reproduced if the 95 % interval of the relative gain in mAP@20 lies wholly
-above 0; one with a figure also needs the interval to reach that figure. A claim over several rivals
-needs this against each of them. Precision at equal recall is reproduced if the mean curve is the
-higher one at every recall, and the mean precision for every pairing of seeds. An aim of ours is
-reached if the interval lies wholly above 0 and the measured gain is at least what it asks for.
+The rule:
+
+* A claim is reproduced if the 95 % interval of the relative gain in mAP@20 lies wholly above 0. If
+  the paper states a figure, the interval must also reach it.
+* A claim over several rivals needs this against each of them.
+* Precision at equal recall is reproduced if the mean curve is the higher one at every recall, and
+  if the mean precision is higher for every pairing of seeds.
+* An aim of ours is reached if the interval lies wholly above 0 and the measured gain is at least
+  what the aim asks for.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +50,7 @@ class Measured:
 
 
 def artifact_reader(artifacts: Path) -> Reader:
-    """Read what the pipeline wrote below `artifacts`; empty tables for what it did not."""
+    """A reader of what the pipeline wrote below `artifacts`; what is absent reads as empty."""
 
     def read(dataset: str, side: Side, table: str) -> pd.DataFrame:
         if side.name == FLOATS:
@@ -66,12 +70,12 @@ def decide(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """The verdict on each claim, on its data set or on each of `datasets`, by this module's rule.
+    """The verdict on each claim, on its own data set or else on each of `datasets`.
 
     `read(dataset, side, table)` gives one side's `queries` (seed, id, ap20) or `by_rank` (seed,
-    recall, precision), empty where there is none. Columns claim, data set, paper, measured, low,
-    high (relative gains), seeds, queries and verdict. Raises InputError, naming claim and data set,
-    if the two sides can not be compared.
+    recall, precision), and an empty table where there is none. The result has columns claim, data
+    set, paper, measured, low and high (these four are relative gains), seeds, queries and verdict.
+    Raises InputError, naming claim and data set, if the two sides can not be compared.
     """
     rows = []
     for claim in claims:
@@ -100,7 +104,7 @@ def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int)
 
 
 def verdict(claim: Claim, found: Measured | None) -> str:
-    """Reproduced (an aim: reached) or not, by this module's rule; not run if not measured."""
+    """The verdict by this module's rule, where `found` is None if nothing was measured."""
     if found is None:
         return NOT_RUN
     if claim.aim:

@@ -12,9 +12,9 @@ from chain.results.labels import dataset_label
 
 @house_style()
 def map_by_bits(table: pd.DataFrame, protocol: str = "strict", k: int = 20) -> Figure:
-    """One panel a data set, mAP@`k` against the code length, a line for each method.
+    """Draw mAP@`k` against the code length: a panel for each data set, a line for each method.
 
-    `table` as for `map_curves`; a column `sd_<protocol>` becomes error bars, except where it is
+    `table` is as for `map_curves`. A column `sd_<protocol>` becomes error bars, except where it is
     NaN. Raises InputError as `map_curves` does, and if no row has this `k`.
     """
     value, spread = f"map_{protocol}", f"sd_{protocol}"

@@ -1,4 +1,4 @@
-"""The videos retrieved first, right and wrong (figure 5 of arXiv 2310.18926)."""
+"""The clips retrieved first, right and wrong (figure 5 of arXiv 2310.18926)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class QueryRow:
 
 @house_style()
 def gallery(rows: Sequence[QueryRow]) -> Figure:
-    """A block for each query: the query beside a row of what each method finds.
+    """Draw a block for each query, which stands beside a row of what each method finds.
 
     A clip is a strip of its frames in temporal order. Right ones are framed green and ticked, wrong
     ones framed red and crossed. Raises InputError if there is no query or no result, and if the

@@ -25,12 +25,13 @@ PART_DASHES = ["-", "--", "-."]
 
 @house_style()
 def learning_curves(table: pd.DataFrame) -> Figure:
-    """One panel a method and code length, a line for each part of the loss; scales differ.
+    """Draw a panel for each method and code length, with a line for each part of the loss.
 
-    `table` has columns method, bits, epoch and one for each part (`loss` is their weighted sum); a
-    part that a method does not have, or not in every epoch, is NaN there. A column seed tells
-    apart runs whose mean is drawn; dataset and lr are ignored. Raises InputError if a column is
-    missing, no part is there, a method has none, or rows repeat.
+    `table` has columns method, bits, epoch and one for each part, and `loss` is their weighted sum.
+    A part that a method does not have, or not in every epoch, is NaN there. A column seed tells
+    apart runs whose mean is drawn, and the columns dataset and lr are ignored. Each panel has a
+    scale of its own. Raises InputError if a column is missing, if there is no part or a method has
+    none, and if rows repeat.
     """
     keys = [*KEYS, "seed"] if "seed" in table.columns else KEYS
     checked(table, keys, [])

@@ -17,7 +17,7 @@ PANEL_HEIGHT = 2.3
 
 
 def panel_grid(rows: int, columns: int, share_y: bool = True) -> tuple[Figure, NDArray[Any]]:
-    """A figure and its axes (rows, columns); `share_y` gives each row one scale."""
+    """Make a figure and its axes (rows, columns); `share_y` gives each row one scale."""
     # A single column stays as wide as two, so that a legend and long labels fit above it.
     width = 2 * PANEL_WIDTH if columns < 3 else max(WIDTH, 2.2 * columns)
     figure = Figure((width, rows * PANEL_HEIGHT + 0.7), layout="constrained")
@@ -34,9 +34,10 @@ def curve_grid(
     spread: str | None = None,
     markers: float | None = None,
 ) -> Figure:
-    """Data sets by code lengths, in each panel a line for each method, in the rows' order.
+    """Draw a panel for each data set and code length, with a line for each method.
 
-    `x` and `y` are pairs of a column and its label; see `draw_methods` for the rest.
+    `x` and `y` are pairs of a column and its label. A line follows the order of the rows. See
+    `draw_methods` for `spread` and `markers`.
     """
     datasets, lengths = list(table["dataset"].unique()), sorted(table["bits"].unique())
     figure, axes = panel_grid(len(datasets), len(lengths))
@@ -64,9 +65,9 @@ def draw_methods(
     spread: str | None = None,
     markers: float | None = None,
 ) -> None:
-    """A line for each method in `table`, with a band of `spread` around it where that is known.
+    """Draw a line for each method, with a band of the column `spread` where that is known.
 
-    `markers` is matplotlib's `markevery`: without it, each point has one.
+    `markers` is matplotlib's `markevery`; without it, each point has a marker.
     """
     for method in ordered(table["method"]):
         part, look = table[table["method"] == method], method_line(method)
@@ -92,11 +93,11 @@ def method_line(method: str) -> dict[str, Any]:
 
 
 def method_legend(figure: Figure, methods: pd.Series) -> None:
-    """One legend for all panels, above them."""
+    """Draw one legend for all panels, above them."""
     legend_above(figure, [Line2D([], [], **method_line(method)) for method in ordered(methods)])
 
 
 def legend_above(figure: Figure, lines: Sequence[Line2D]) -> None:
-    """A legend of labelled `lines` above the panels, in as few rows as the width allows."""
+    """Draw a legend of labelled `lines` above the panels, in as few rows as the width allows."""
     columns = legend_columns([str(line.get_label()) for line in lines], figure.get_figwidth())
     figure.legend(handles=lines, loc="outside upper center", ncols=columns, columnspacing=1.4)

@@ -19,7 +19,7 @@ SHOWN = 3  # frames of a clip, as one cannot show order
 def choose_queries(
     index: pd.DataFrame, query: NDArray[np.int64], count: int, seed: int
 ) -> list[int]:
-    """`count` queries of different categories where there are enough, drawn with `seed`."""
+    """Draw with `seed` up to `count` queries, each of another category."""
     shuffled = pd.Series(np.random.default_rng(seed).permutation(query))
     labels = index["labels"].to_numpy()[shuffled]
     first = shuffled[~pd.Series(labels).duplicated()]
@@ -33,10 +33,10 @@ def gallery_rows(
     chosen: list[int],
     database: NDArray[np.int64],
 ) -> list[QueryRow]:
-    """The top 5 of each method for the `chosen` clips, without the query itself.
+    """The five clips that each method finds first for the `chosen` clips, without the query.
 
-    `frames` are the packed frames (N, D, S, S, 3). A clip is shown by three of its D: the middle
-    one of its beginning, of its middle and of its end. The codes follow `index`.
+    `frames` are the packed frames (N, D, S, S, 3), and the codes follow `index`. A clip is cut into
+    three parts of equal length, and the frame in the middle of each is shown.
     """
     labels, _ = label_matrix(index["labels"])
     names = index["labels"].to_numpy()
@@ -63,7 +63,7 @@ def gallery_rows(
 def embed_categories(
     index: pd.DataFrame, codes: Mapping[str, Codes], clips: NDArray[np.int64], count: int, seed: int
 ) -> dict[str, tuple[NDArray[np.float32], list[str]]]:
-    """t-SNE of each method's codes of those `clips` that belong to the first `count` categories."""
+    """Embed by t-SNE each method's codes of the `clips` in the first `count` categories."""
     names = index["labels"].to_numpy()
     shown = set(first_categories(names[clips], count))
     rows = np.array([clip for clip in clips if names[clip] in shown])

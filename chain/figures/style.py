@@ -1,4 +1,4 @@
-"""How the figures look: one style for each method, fonts and sizes, and files of fixed bytes."""
+"""How the figures look: a style for each method, fonts and sizes, and files of fixed bytes."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ WIDTH = 9.0  # inches; shown about 900 pixels wide, a point is then 1.4 pixels
 DPI = 150
 
 RC = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so it is the same on every machine
+    "font.family": "DejaVu Sans",  # it ships with matplotlib, and so is the same on every machine
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -41,7 +41,7 @@ class MethodStyle:
     width: float = 1.4
 
 
-# The colours are those of Okabe & Ito (2008), fit for the colour-blind; CHAIN has the strongest.
+# The colours are those of Okabe & Ito (2008), which the colour-blind can tell apart.
 METHOD_STYLES = {
     "lsh": MethodStyle("#8a8a8a", "v", ":"),
     "pca_itq": MethodStyle("#56b4e9", "^", ":"),
@@ -60,14 +60,14 @@ def method_style(method: str) -> MethodStyle:
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
-    """Columns of a legend `width` inches wide that is evenly filled, in as few rows as will fit."""
+    """How many columns fill a legend `width` inches wide evenly, in as few rows as will fit."""
     needed = sum(0.6 + 0.08 * len(label) for label in labels)  # inches: handle and letters
     rows = math.ceil(needed / width)
     return math.ceil(len(labels) / rows)
 
 
 def shorten(text: str, length: int) -> str:
-    """`text`, cut to at most `length` characters; the last is then an ellipsis."""
+    """Cut `text` to at most `length` characters, of which the last is then an ellipsis."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 

@@ -12,7 +12,7 @@ NOTHING = "No data set of this run has categories, so there is nothing to evalua
 
 
 def answers(scores: pd.DataFrame, floats: pd.DataFrame, bits: int, k: int, seeds: int) -> list[str]:
-    """`answer` for each data set, or the one sentence that there is none."""
+    """The `answer` for each data set, or one sentence that says why there is none."""
     if scores.empty:
         return [NOTHING]
     names = scores["dataset"].unique()

@@ -1,4 +1,4 @@
-"""Interactive line charts as plain data: their series, made from scores."""
+"""Interactive line charts as plain data, and their series made from scores."""
 
 import math
 from dataclasses import dataclass

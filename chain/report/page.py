@@ -18,7 +18,7 @@ from chain.report.content import Figure, Report
 from chain.results.table import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
-PIXELS = 100  # an inch of a figure; its letters are then as large as the page's
+PIXELS = 100  # for an inch of a figure, whose letters are then as large as the page's
 PNG_START = b"\x89PNG\r\n\x1a\n"
 LAST = ("Parameters", "Versions and seeds")  # headings of what every report ends with
 
@@ -76,7 +76,7 @@ def _image(figure: Figure) -> dict[str, Any]:
 
 
 def _chart_data(chart: Chart) -> dict[str, Any]:
-    """What the script draws a chart from; numbers keep six digits."""
+    """What the page's script draws a chart from; numbers keep six digits."""
     return {
         "x": chart.x_label,
         "y": chart.y_label,

@@ -1,4 +1,4 @@
-"""The sections of the pipeline's report, from the tables and figures of its stages."""
+"""The sections of the report, made from the tables and figures of the pipeline's stages."""
 
 from collections.abc import Sequence
 from pathlib import Path

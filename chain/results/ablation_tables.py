@@ -28,10 +28,10 @@ TITLES = {
 
 
 def ablation_scores(variants: pd.DataFrame, unchanged: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sd over seeds of a table's variants, the unchanged method (`default`) first.
+    """Mean and sd over seeds of the method itself, under the name `default`, and of its variants.
 
-    `variants` has columns dataset, method, table, variant, seed, k and the mAPs; `unchanged` has
-    the same but table and variant.
+    `variants` has columns dataset, method, table, variant, seed, k and the mAPs. `unchanged` has
+    the same columns without table and variant.
     """
     first = variants.iloc[0]
     base = unchanged.assign(table=first["table"], variant=DEFAULT)

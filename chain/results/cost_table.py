@@ -1,4 +1,4 @@
-"""The table of costs."""
+"""The table of what each method costs."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from chain.results.table import Cell, Table
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
-    """A row for each of `costs` (dataset, method, parameters, mmacs and bytes)."""
+    """Print `costs`, which has columns dataset, method, parameters, mmacs and bytes."""
     named = labelled(costs)
     return Table.of(
         pd.DataFrame(

@@ -49,6 +49,6 @@ def ordered(methods: Iterable[str]) -> list[str]:
 
 
 def labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the names in print in those of its columns dataset, source and method."""
+    """Put the names in print into the columns dataset, source and method, where there are any."""
     label = {"dataset": dataset_label, "source": dataset_label, "method": method_label}
     return frame.assign(**{name: frame[name].map(label[name]) for name in label if name in frame})

@@ -15,8 +15,8 @@ PARAMETERS = {
     "weights.order": "weight of the order task",
     "weights.scene": "weight of the scene task",
 }
-"""What the sensitivity figure shows: key -> name in print."""
-OTHER_KINDS = ("per_frame", "feature")  # of augmentation, not other strengths of it
+"""The parameters that the sensitivity figure shows, with their names in print."""
+OTHER_KINDS = ("per_frame", "feature")  # these are other kinds of augmentation, not strengths
 
 
 def sensitivity_points(
@@ -26,10 +26,11 @@ def sensitivity_points(
     strengths: Mapping[str, float],
     k: int,
 ) -> pd.DataFrame:
-    """The points of `sensitivity`: every variant that changes one of `PARAMETERS` and nothing else.
+    """A point for every variant that changes one of `PARAMETERS` alone, and one for the default.
 
-    `scores` are `ablation_scores` of one method's tables on one data set, `changed` holds their
-    variants' changes by table; `strengths` are the numbers behind the kinds of augmentation.
+    `scores` are the `ablation_scores` of one method's tables on one data set. `changed` holds the
+    changes of each variant by table, and `defaults` the method's parameters. `strengths` are the
+    numbers behind the kinds of augmentation. The result is what `sensitivity` draws.
     """
     at_k = {
         (row["table"], row["variant"]): row for row in scores[scores["k"] == k].to_dict("records")

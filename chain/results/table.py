@@ -1,4 +1,4 @@
-"""A table in print: built once from a data frame, shown as Markdown and, by the report, as HTML."""
+"""A table in print, which is built from a data frame and shown as Markdown and as HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a header; `right` says which columns are set flush right.
+    """Rows of cells under a header; `right` tells which columns are set flush right.
 
     Raises InputError if a row or `right` is not as long as the header.
     """
@@ -44,7 +44,7 @@ class Table:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, caption: str = "") -> "Table":
-        """`frame` in print, without its index.
+        """Print `frame` without its index.
 
         * A `Cell` stays as it is, and any other value becomes its `str`.
         * A missing value becomes a dash.
@@ -59,7 +59,7 @@ class Table:
         )
 
     def markdown(self) -> str:
-        """A pipe table that ends in a line break, under a heading if it has a caption."""
+        """A pipe table that ends in a line break, below a heading if the table has a caption."""
         rule = ["--:" if right else "---" for right in self.right]
         body = [
             [f"**{cell.text}**" if cell.bold else cell.text for cell in row] for row in self.rows
@@ -76,7 +76,7 @@ _TABLES = TypeAdapter(tuple[Table, ...])
 def write_tables(
     data: Path, markdown: Path, tables: Sequence[Table], notes: Sequence[str] = ()
 ) -> None:
-    """Write `tables` to `data` (JSON, for `read_tables`), and with `notes` below to `markdown`."""
+    """Write `tables` twice: to `data` for `read_tables`, and with `notes` below to `markdown`."""
     with replacing(data) as temporary:
         temporary.write_bytes(_TABLES.dump_json(tuple(tables), indent=1))
     paragraphs = [table.markdown() for table in tables] + [f"{note}\n" for note in notes]

@@ -1,4 +1,4 @@
-"""The table of transfer: trained on one data set, evaluated on another."""
+"""The table of methods that were trained on one data set and evaluated on another."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from chain.results.score_cells import wide_cells_by_k
 from chain.results.table import Table
 
 TRANSFER = ("source", "dataset", "method")
-"""What a row of the table is: trained on, retrieval on, and by which method."""
+"""The columns that name a row: where a method was trained, where evaluated, and which it is."""
 
 
 def transfer_table(scores: pd.DataFrame) -> Table:

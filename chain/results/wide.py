@@ -1,4 +1,4 @@
-"""Scores laid out for CSV files: K in columns for readers, methods in columns for DVC's plots."""
+"""Scores laid out for CSV files, with a column for each K or, for DVC's plots, each method."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ ROW = ["dataset", "bits", "method"]
 
 
 def in_order(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows by data set (as they come), code length (ascending) and method (as in legends)."""
+    """Sort rows by data set (as they come), code length (ascending) and method (as in legends)."""
     places = {
         "dataset": {name: place for place, name in enumerate(scores["dataset"].unique())},
         "method": {name: place for place, name in enumerate(ordered(scores["method"]))},
