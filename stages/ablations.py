@@ -10,16 +10,18 @@ from chain.features.augmentation import STRENGTHS
 from chain.figures.sensitivity import sensitivity
 from chain.figures.style import save
 from chain.methods.saved import read_description
-from chain.results.ablation_tables import ablation_markdown, ablation_scores, sensitivity_points
+from chain.results.ablation_tables import ablation_scores, ablation_table
 from chain.results.grid import read_ablation, read_cell
+from chain.results.sensitivity_points import sensitivity_points
+from chain.results.table import write_tables
 from stages.common import ARTIFACTS, parameters, run
 
-METRICS, PLOTS = Path("metrics"), Path("plots/ablations")
+METRICS, PLOTS, TABLES = Path("metrics"), Path("plots/ablations"), ARTIFACTS / "tables"
 
 
 def ablations(bits: int) -> str:
     datasets, wanted, figures = parameters("datasets", "ablations", "figures")
-    scores, text = [], []
+    scores, printed = [], []
     with replacing(PLOTS) as out:
         out.mkdir()
         for dataset, method in product(datasets, wanted["variants"]):
@@ -37,7 +39,7 @@ def ablations(bits: int) -> str:
                 of_method.append(
                     ablation_scores(table.assign(method=method, table=name), unchanged)
                 )
-                text.append(ablation_markdown(of_method[-1], tables[name], defaults))
+                printed.append(ablation_table(of_method[-1], tables[name], defaults))
             scores += of_method
             points = sensitivity_points(
                 pd.concat(of_method), tables, defaults, STRENGTHS, figures["k"]
@@ -45,9 +47,9 @@ def ablations(bits: int) -> str:
             if len(points):
                 save(sensitivity(points, figures["k"]), out / f"sensitivity_{dataset}.png")
     write_csv(METRICS / "ablations.csv", pd.concat(scores) if scores else pd.DataFrame())
-    with replacing(METRICS / "ablations.md") as temporary:
-        temporary.write_text("\n".join(text) or "No ablation was run.\n")
-    return f"ablations: {len(text)} tables in {METRICS}/ablations.md"
+    notes = [] if printed else ["No ablation was run."]
+    write_tables(TABLES / "ablations.json", METRICS / "ablations.md", printed, notes)
+    return f"ablations: {len(printed)} tables in {METRICS}/ablations.md"
 
 
 if __name__ == "__main__":

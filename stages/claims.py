@@ -5,26 +5,27 @@ from pathlib import Path
 import pandas as pd
 
 from chain.claims.aims import AIMS
-from chain.claims.decide import RULE, artifact_reader, claims_markdown, decide
+from chain.claims.claims_table import RULE, claims_table
+from chain.claims.decide import artifact_reader, decide
 from chain.claims.paper import CLAIMS
-from chain.core.files import replacing, write_csv
+from chain.core.files import write_csv
+from chain.results.table import write_tables
 from stages.common import ARTIFACTS, parameters, run
 
-METRICS = Path("metrics")
+METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
 
 
 def claims() -> str:
     datasets, grid = parameters("datasets", "grid")
     reader = artifact_reader(ARTIFACTS)
     table = decide(reader, datasets, CLAIMS)
-    text = claims_markdown(table)
+    printed = [claims_table(table)]
     if "chain_plus" in grid["methods"]:
         aims = decide(reader, datasets, AIMS)
-        text += f"\n### Aims of CHAIN+, which is ours\n\n{claims_markdown(aims, 'aim')}"
+        printed.append(claims_table(aims, "aim", "Aims of CHAIN+, which is ours"))
         table = pd.concat([table, aims])
     write_csv(METRICS / "claims.csv", table)
-    with replacing(METRICS / "claims.md") as temporary:
-        temporary.write_text(f"{text}\n{RULE}\n")
+    write_tables(TABLES / "claims.json", METRICS / "claims.md", printed, [RULE])
     counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
     return f"claims: {counts}; {METRICS}/claims.md"
 

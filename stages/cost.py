@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from chain.analysis.cost import cost
-from chain.core.files import replacing, write_csv
-from chain.figures.style import dataset_label, method_style
+from chain.core.files import write_csv
 from chain.methods.saved import read_description
+from chain.results.cost_table import cost_table
+from chain.results.table import write_tables
 from stages.common import ARTIFACTS, parameters, run
 
-METRICS = Path("metrics")
+METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
 
 
 def costs(bits: int) -> str:
@@ -23,16 +24,7 @@ def costs(bits: int) -> str:
         rows.append({"dataset": dataset, "method": method, "bits": bits, **found})
     table = pd.DataFrame(rows)
     write_csv(METRICS / "cost.csv", table)
-    lines = [
-        "| data set | method | parameters | million multiply-adds a video | bytes a code |",
-        "|---|---|--:|--:|--:|",
-    ]
-    for row in rows:
-        name, label = dataset_label(str(row["dataset"])), method_style(str(row["method"])).label
-        counts = f"{row['parameters']:,} | {row['mmacs']:.2f} | {row['bytes']}"
-        lines.append(f"| {name} | {label} | {counts} |")
-    with replacing(METRICS / "cost.md") as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    write_tables(TABLES / "cost.json", METRICS / "cost.md", [cost_table(table)])
     return f"cost: {len(rows)} rows in {METRICS}/cost.md"
 
 

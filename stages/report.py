@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
-from chain.claims.decide import RULE
+from chain.claims.claims_table import RULE
 from chain.core.files import replacing
+from chain.report.answer import answers
 from chain.report.content import Figure, Report, Section
-from chain.report.convert import installed_versions, tables_from_markdown
 from chain.report.page import render
-from chain.report.readme import replace_block
-from chain.report.sections import figure_sections, readme_table, result_section
+from chain.report.readme_block import replace_block
+from chain.report.sections import figure_sections, opening_section, result_section
+from chain.report.versions import installed_versions
 from chain.results.grid import over_seeds, read_all_floats, read_grid
+from chain.results.map_tables import readme_tables
+from chain.results.table import read_tables
 from stages.common import ARTIFACTS, PARAMS, parameters, run
 
-METRICS, PLOTS, README = Path("metrics"), Path("plots"), Path("README.md")
-REPORTED = ("claims", "ablations", "transfer", "cost")
+PLOTS, README = Path("plots"), Path("README.md")
+REPORTED = ("retrieval", "claims", "ablations", "transfer", "cost")
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "faiss-cpu", "av", "dvc")
 
 
@@ -23,32 +26,33 @@ def report(lengths: str) -> str:
     )
     bits = sorted(set(map(int, lengths.split(","))))
     scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
-    text = {name: (METRICS / f"{name}.md").read_text() for name in REPORTED}
-    pictures = [
+    floats, k = read_all_floats(ARTIFACTS, datasets), figures["k"]
+    tables = {name: read_tables(ARTIFACTS / "tables" / f"{name}.json") for name in REPORTED}
+    sensitivity = tuple(
         Figure(path, "Sensitivity to each parameter")
         for path in sorted((PLOTS / "ablations").glob("*.png"))
+    )
+    sections = [
+        result_section(scores, tables["retrieval"]),
+        Section("Claims of the paper", RULE.replace("*", ""), tables["claims"]),
+        *figure_sections(PLOTS),
+        Section(
+            "Ablations",
+            "Each variant changes one thing; default is the method as it stands above.",
+            tables["ablations"],
+            figures=sensitivity,
+        ),
+        Section(
+            "Transfer",
+            "Each method is trained on one data set and evaluated on another that shares its CNN.",
+            tables["transfer"],
+        ),
+        Section("Cost", tables=tables["cost"]),
     ]
+    answer = opening_section(answers(scores, floats, bits[-1], k, repeats), PLOTS)
     page = Report(
         "CHAIN: self-supervised video hashing",
-        (
-            result_section(scores, (METRICS / "retrieval.md").read_text()),
-            Section(
-                "Claims of the paper", RULE.replace("*", ""), tables_from_markdown(text["claims"])
-            ),
-            *figure_sections(PLOTS),
-            Section(
-                "Ablations",
-                "Each variant changes one thing; default is the method as it stands above.",
-                tables_from_markdown(text["ablations"]),
-                figures=tuple(pictures),
-            ),
-            Section(
-                "Transfer",
-                "Trained on one data set, evaluated on another that shares its CNN.",
-                tables_from_markdown(text["transfer"]),
-            ),
-            Section("Cost", tables=tables_from_markdown(text["cost"])),
-        ),
+        (answer, *(one for one in sections if one.tables or one.figures)),
         PARAMS.read_text(),
         installed_versions(PACKAGES),
         {"trainings": ", ".join(map(str, range(seed, seed + repeats)))},
@@ -57,8 +61,8 @@ def report(lengths: str) -> str:
         temporary.write_text(render(page), encoding="utf-8")
     if len(scores) and README.exists():
         with replacing(README) as temporary:
-            table = readme_table(scores, read_all_floats(ARTIFACTS, datasets), figures["k"])
-            temporary.write_text(replace_block(README.read_text(), "results", table))
+            block = "\n".join(table.markdown() for table in readme_tables(scores, floats, k))
+            temporary.write_text(replace_block(README.read_text(), "results", block))
     return f"report: {PLOTS}/report.html; results table in {README}"
 
 

@@ -5,13 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from chain.core.files import replacing, write_csv, write_json
-from chain.figures.style import dataset_label
+from chain.core.files import write_csv, write_json
 from chain.results.grid import map_by_k, over_seeds, read_all_floats, read_grid, read_notes
-from chain.results.tables import float_table, markdown_table, wide_curve, wide_table
+from chain.results.labels import dataset_label
+from chain.results.map_tables import float_table, map_table
+from chain.results.table import write_tables
+from chain.results.wide import wide_curve, wide_table
 from stages.common import ARTIFACTS, parameters, run
 
-METRICS, PLOTS = Path("metrics"), Path("plots/compare")
+METRICS, PLOTS, TABLES = Path("metrics"), Path("plots/compare"), ARTIFACTS / "tables"
 PROTOCOLS = ("strict", "ssvh")
 
 
@@ -24,7 +26,7 @@ def tables(dataset: str, lengths: str) -> str:
 
     metrics: dict[str, Any] = {}
     wide = curve = precision = pd.DataFrame()
-    text = "No data set has categories, so there is nothing to evaluate.\n"
+    printed, notes = [], ["No data set has categories, so there is nothing to evaluate."]
     if len(scores):
         for (name, method, length), cell in scores.groupby(["dataset", "method", "bits"]):
             by_method = metrics.setdefault(str(name), {})
@@ -32,21 +34,20 @@ def tables(dataset: str, lengths: str) -> str:
             by_length[f"b{length}"] = {p: map_by_k(cell, f"map_{p}") for p in PROTOCOLS}
         spreads = [f"sd_{p}" for p in PROTOCOLS if f"sd_{p}" in scores]
         wide = wide_table(scores, [*(f"map_{p}" for p in PROTOCOLS), *spreads])
-        text = "\n".join(
-            f"### mAP@K, {protocol} protocol\n\n{markdown_table(scores, protocol)}"
-            for protocol in PROTOCOLS
-        )
-        text += f"\n### Without a code\n\n{float_table(read_all_floats(ARTIFACTS, datasets))}"
-        notes = [(name, note) for name in datasets for note in read_notes(ARTIFACTS, name)]
-        text += "".join(f"\n**{dataset_label(name)}**: {note}\n" for name, note in notes)
+        printed = [map_table(scores, protocol) for protocol in PROTOCOLS]
+        printed.append(float_table(read_all_floats(ARTIFACTS, datasets)))
+        notes = [
+            f"**{dataset_label(name)}**: {note}"
+            for name in datasets
+            for note in read_notes(ARTIFACTS, name)
+        ]
     if len(scores) and dataset in set(scores["dataset"]):
         curve = wide_curve(scores, dataset, bits[-1], "k", "map_strict")
         precision = wide_curve(ranks, dataset, bits[-1], "recall", "precision")
 
     write_json(METRICS / "retrieval.json", metrics)
     write_csv(METRICS / "retrieval.csv", wide)
-    with replacing(METRICS / "retrieval.md") as temporary:
-        temporary.write_text(text)
+    write_tables(TABLES / "retrieval.json", METRICS / "retrieval.md", printed, notes)
     write_csv(PLOTS / "map.csv", curve)
     write_csv(PLOTS / "precision_recall.csv", precision)
     return f"tables: {METRICS}/retrieval.md; curves of {dataset} at {bits[-1]} bits in {PLOTS}"

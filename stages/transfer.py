@@ -5,14 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from chain.analysis.transfer import evaluate_transfers, open_data_set
-from chain.core.files import replacing, write_csv
+from chain.core.files import write_csv
 from chain.core.runtime import RuntimeConfig, set_up
-from chain.results.ablation_tables import TRANSFER, transfer_markdown
 from chain.results.grid import over_seeds
+from chain.results.table import write_tables
+from chain.results.transfer_table import TRANSFER, transfer_table
 from chain.retrieval.config import EvaluationConfig
 from stages.common import ARTIFACTS, parameters, parsed, run
 
-METRICS = Path("metrics")
+METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
 
 
 def transfer(bits: int) -> str:
@@ -25,8 +26,9 @@ def transfer(bits: int) -> str:
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
     table = over_seeds(table, "k", TRANSFER)
     write_csv(METRICS / "transfer.csv", table)
-    with replacing(METRICS / "transfer.md") as temporary:
-        temporary.write_text(transfer_markdown(table))
+    printed = [transfer_table(table)] if len(table) else []
+    notes = [] if printed else ["No two data sets of this run share a CNN."]
+    write_tables(TABLES / "transfer.json", METRICS / "transfer.md", printed, notes)
     return f"transfer: {len(found)} evaluations in {METRICS}/transfer.md"
 
 

@@ -1,1 +1,1 @@
-"""The paper's claims as data, and the code that decides them from the results of the pipeline."""
+"""This package holds the paper's claims as data, and decides them from the pipeline's results."""

@@ -1,4 +1,4 @@
-"""What CHAIN+, which is ours and not the paper's, aims at, as data."""
+"""The aims of CHAIN+, which is ours and not the paper's, as data."""
 
 from chain.claims.paper import Claim, Side
 from chain.results.grid import FLOATS

@@ -1,4 +1,4 @@
-"""How sure a relative gain in mAP is: a bootstrap over queries, paired, and over trainings."""
+"""The interval of a relative gain in mAP, by a bootstrap over queries and trainings."""
 
 from dataclasses import dataclass
 
@@ -24,14 +24,20 @@ class Gain:
 
 
 def paired_bootstrap(ours: Floats, theirs: Floats, resamples: int, seed: int) -> Gain:
-    """mean(ours) / mean(theirs) − 1 of two AP matrices, (S, Q) and (S', Q), and its interval.
+    """The gain mean(ours) / mean(theirs) − 1 of two AP matrices, (S, Q) and (S', Q), with interval.
 
-    A resample draws Q queries, the same for both sides, and S and S' trainings, independently, as
-    trainings are not paired; all with replacement (percentile bootstrap: Efron & Tibshirani 1993,
-    chapter 13; over queries in retrieval: Sakai, SIGIR 2006). Where a resample of `theirs` is all
-    0, its gain is infinite, or 0 if `ours` is all 0 too. With one training a side, the interval
-    tells nothing of the spread between trainings. Raises InputError if a matrix is empty or not
-    finite, if their queries differ in number, and if `theirs` is all 0.
+    Each of the `resamples` draws with replacement:
+
+    * It draws Q queries, the same for both sides.
+    * It draws S trainings of ours and S' of theirs independently, as trainings are not paired.
+    * Its gain is infinite if all it drew of `theirs` is 0, or 0 if that of `ours` is all 0 too.
+
+    With one training a side, the interval tells nothing of the spread between trainings. Raises
+    InputError if a matrix is empty or not finite, if their queries differ in number, and if
+    `theirs` is all 0.
+
+    The percentile bootstrap is that of Efron & Tibshirani (1993), chapter 13. Sakai (SIGIR 2006)
+    applies it to the queries of retrieval.
     """
     _check(ours, theirs)
     rng = np.random.default_rng(seed)
@@ -44,7 +50,7 @@ def paired_bootstrap(ours: Floats, theirs: Floats, resamples: int, seed: int) ->
         gains[block] = relative_gain(
             _means(ours, our_seeds[block], queries), _means(theirs, their_seeds[block], queries)
         )
-    # Order statistics outwards: no interpolation, which could not pass over infinite gains.
+    # Values that were drawn, rounded outwards: infinite gains could not be interpolated.
     low = np.percentile(gains, INTERVAL[0], method="lower")
     high = np.percentile(gains, INTERVAL[1], method="higher")
     mean = relative_gain(ours.mean(), theirs.mean())
@@ -52,7 +58,7 @@ def paired_bootstrap(ours: Floats, theirs: Floats, resamples: int, seed: int) ->
 
 
 def relative_gain(ours: Floats, theirs: Floats) -> Floats:
-    """ours / theirs − 1, elementwise; 0 where they are equal, infinite where only `theirs` is 0."""
+    """ours / theirs − 1 elementwise: 0 where they are equal, infinite where only `theirs` is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(ours == theirs, 0.0, np.divide(ours, theirs) - 1)
 
@@ -74,7 +80,7 @@ def _check(ours: Floats, theirs: Floats) -> None:
 
 
 def _resampled(rng: np.random.Generator, rows: int, size: int) -> NDArray[np.int64]:
-    """How often each of `size` things is drawn in `size` draws: (rows, size), rows of equal sum."""
+    """Counts (rows, size) of how often each of `size` things is drawn; every row sums to `size`."""
     draws = rng.integers(size, size=(rows, size)) + size * np.arange(rows)[:, None]
     return np.bincount(draws.ravel(), minlength=rows * size).reshape(rows, size)
 

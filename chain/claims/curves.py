@@ -1,4 +1,4 @@
-"""Precision at equal recall: how far one set of precision-recall curves lies above another."""
+"""The gain in precision at equal recall of one set of precision-recall curves over another."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,9 @@ POINTS = 50
 
 @dataclass(frozen=True)
 class CurveGain:
-    """The relative gain in mean precision, its range over all pairings of seeds, and `everywhere`:
-    whether the mean curve of ours lies above that of theirs at every recall of the grid.
+    """The relative gain in mean precision, and its lowest and highest value over pairs of seeds.
+
+    `everywhere` tells whether the mean curve of ours is the higher one at every recall of the grid.
     """
 
     mean: float
@@ -25,11 +26,12 @@ class CurveGain:
 
 
 def precision_gain(ours: pd.DataFrame, theirs: pd.DataFrame) -> CurveGain:
-    """Compare two tables with columns seed, rank, recall and precision, a curve for each seed.
+    """Compare two tables with columns seed, recall and precision, which hold a curve for each seed.
 
-    The grid is 50 recalls, evenly spaced over the range that all curves cover. Its upper end is
-    left out: there all is retrieved, and every method has the same precision. Raises InputError if
-    a table is empty, lacks a column or is not finite, and if the curves share no range of recall.
+    The curves are compared on a grid of 50 recalls, evenly spaced over the range that all of them
+    cover. The upper end is left out: there all is retrieved, and every method has the same
+    precision. Raises InputError if a table is empty, lacks a column or is not finite, and if the
+    curves share no range of recall.
     """
     first, second = _curves(ours, "ours"), _curves(theirs, "theirs")
     grid = _common_grid([*first, *second])
@@ -44,7 +46,7 @@ def precision_gain(ours: pd.DataFrame, theirs: pd.DataFrame) -> CurveGain:
 
 
 def _curves(table: pd.DataFrame, side: str) -> list[pd.Series]:
-    """A series of precision by ascending recall for each seed, each recall once, by its mean."""
+    """A series for each seed: the mean precision at each recall, in ascending order."""
     for column in ("seed", "recall", "precision"):
         if column not in table.columns:
             raise InputError(f"{side}: no column {column!r} in the precision-recall curve")

@@ -1,10 +1,14 @@
 """The verdict on each claim, by one rule, from the evaluations of the pipeline.
 
-The rule: a claim is reproduced if the 95 % interval of the relative gain in mAP@20 lies wholly
-above 0; one with a figure also needs the interval to reach that figure. A claim over several rivals
-needs this against each of them. Precision at equal recall is reproduced if the mean curve is the
-higher one at every recall, and the mean precision for every pairing of seeds. An aim of ours is
-reached if the interval lies wholly above 0 and the measured gain is at least what it asks for.
+The rule:
+
+* A claim is reproduced if the 95 % interval of the relative gain in mAP@20 lies wholly above 0. If
+  the paper states a figure, the interval must also reach it.
+* A claim over several rivals needs this against each of them.
+* Precision at equal recall is reproduced if the mean curve is the higher one at every recall, and
+  if the mean precision is higher for every pairing of seeds.
+* An aim of ours is reached if the interval lies wholly above 0 and the measured gain is at least
+  what the aim asks for.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +20,7 @@ import pandas as pd
 
 from chain.claims.bootstrap import paired_bootstrap
 from chain.claims.curves import precision_gain
-from chain.claims.paper import BITS, CLAIMS, Claim, K, Side
+from chain.claims.paper import CLAIMS, Claim, K, Side
 from chain.core.errors import InputError
 from chain.results.grid import FLOATS, read_ablation, read_cell, read_floats
 from chain.results.published import benchmark
@@ -29,20 +33,6 @@ NOT_REPRODUCED = "not reproduced"
 NOT_RUN = "not run here (data absent)"
 REACHED = "reached"
 NOT_REACHED = "not reached"
-
-RULE = (
-    f"All with {BITS} bits, unless said otherwise, and the strict protocol. *Measured* is the "
-    f"relative gain in mAP@{K}, beside its 95 % interval from a bootstrap over queries, paired, "
-    "and over seeds on each side. A claim is reproduced if the interval lies wholly above 0; one "
-    "with a figure from the paper also needs the interval's upper end to reach it. Over several "
-    "rivals this must hold against each, and the row shows the closest. For precision at equal "
-    "recall, *measured* is the relative gain in precision averaged over the recalls that all "
-    "curves cover, beside its range over all pairings of seeds; it is reproduced if the mean curve "
-    "is the higher one at every recall and the whole range lies above 0. An aim is reached if the "
-    "interval lies wholly above 0 and the measured gain is at least what it asks for. *Seeds* is "
-    "the smaller number of trainings on the two sides: where it is 1, the interval covers the "
-    "choice of queries only."
-)
 
 Reader = Callable[[str, Side, str], pd.DataFrame]
 
@@ -60,7 +50,7 @@ class Measured:
 
 
 def artifact_reader(artifacts: Path) -> Reader:
-    """Read what the pipeline wrote below `artifacts`; empty tables for what it did not."""
+    """A reader of what the pipeline wrote below `artifacts`; what is absent reads as empty."""
 
     def read(dataset: str, side: Side, table: str) -> pd.DataFrame:
         if side.name == FLOATS:
@@ -80,12 +70,12 @@ def decide(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """The verdict on each claim, on its data set or on each of `datasets`, by this module's rule.
+    """The verdict on each claim, on its own data set or else on each of `datasets`.
 
     `read(dataset, side, table)` gives one side's `queries` (seed, id, ap20) or `by_rank` (seed,
-    recall, precision), empty where there is none. Columns claim, data set, paper, measured, low,
-    high (relative gains), seeds, queries and verdict. Raises InputError, naming claim and data set,
-    if the two sides can not be compared.
+    recall, precision), and an empty table where there is none. The result has columns claim, data
+    set, paper, measured, low and high (these four are relative gains), seeds, queries and verdict.
+    Raises InputError, naming claim and data set, if the two sides can not be compared.
     """
     rows = []
     for claim in claims:
@@ -114,7 +104,7 @@ def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int)
 
 
 def verdict(claim: Claim, found: Measured | None) -> str:
-    """Reproduced (an aim: reached) or not, by this module's rule; not run if not measured."""
+    """The verdict by this module's rule, where `found` is None if nothing was measured."""
     if found is None:
         return NOT_RUN
     if claim.aim:
@@ -122,22 +112,6 @@ def verdict(claim: Claim, found: Measured | None) -> str:
         return REACHED if reached else NOT_REACHED
     reaches = claim.figure is None or found.high >= claim.figure
     return REPRODUCED if found.ahead and reaches else NOT_REPRODUCED
-
-
-def claims_markdown(table: pd.DataFrame, wanted: str = "paper") -> str:
-    """A table of `decide` in Markdown, gains in percent; `wanted` heads the column of figures."""
-    lines = [
-        ["claim", "data set", "verdict", wanted, "measured", "95 % interval", "seeds", "queries"],
-        ["---", "---", "---", "--:", "--:", "--:", "--:", "--:"],
-    ]
-    for row in table.to_dict("records"):
-        ends = "–"
-        if pd.notna(row["low"]):
-            ends = f"{_percent(row['low'])} to {_percent(row['high'])}"
-        gains = [_percent(row["paper"]), _percent(row["measured"]), ends]
-        counts = [str(row[name]) if pd.notna(row[name]) else "–" for name in ("seeds", "queries")]
-        lines.append([row["claim"], row["data set"], row["verdict"], *gains, *counts])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _compare(
@@ -184,7 +158,3 @@ def _row(claim: Claim, dataset: str, found: Measured | None) -> dict[str, Any]:
         "queries": found and found.queries,
         "verdict": verdict(claim, found),
     }
-
-
-def _percent(gain: float) -> str:
-    return f"{100 * gain:+.1f} %" if pd.notna(gain) else "–"

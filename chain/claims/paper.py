@@ -22,9 +22,9 @@ class Side:
 class Claim:
     """A statement that `ours` is ahead of each of `theirs`.
 
-    Kind "gain" compares mAP@20, "precision" the precision at equal recall. Without `dataset` the
-    claim is put to every data set at hand. `figure` is the relative gain that the paper states, or
-    that an `aim` of ours asks for.
+    The kind "gain" compares mAP@20, and "precision" compares precision at equal recall. A claim
+    without `dataset` is put to every data set at hand. `figure` is the relative gain that the paper
+    states, or that an `aim` of ours asks for.
     """
 
     text: str

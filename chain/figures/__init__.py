@@ -1,1 +1,1 @@
-"""The paper's figures and tables, each a pure function of arrays or tables."""
+"""The paper's figures; each is a pure function of arrays or tables."""

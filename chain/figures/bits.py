@@ -4,15 +4,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from chain.core.errors import InputError
-from chain.figures.panels import checked, draw_methods, method_legend, panel_grid
-from chain.figures.style import dataset_label, house_style, method_style
+from chain.figures.panels import draw_methods, method_legend, panel_grid
+from chain.figures.style import house_style, method_style
+from chain.results.checked import checked
+from chain.results.labels import dataset_label
 
 
 @house_style()
 def map_by_bits(table: pd.DataFrame, protocol: str = "strict", k: int = 20) -> Figure:
-    """One panel a data set, mAP@`k` against the code length, a line for each method.
+    """Draw mAP@`k` against the code length: a panel for each data set, a line for each method.
 
-    `table` as for `map_curves`; a column `sd_<protocol>` becomes error bars, except where it is
+    `table` is as for `map_curves`. A column `sd_<protocol>` becomes error bars, except where it is
     NaN. Raises InputError as `map_curves` does, and if no row has this `k`.
     """
     value, spread = f"map_{protocol}", f"sd_{protocol}"

@@ -11,10 +11,12 @@ from matplotlib.patches import Patch
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import categories_of
-from chain.figures.panels import PANEL_WIDTH, checked
+from chain.figures.panels import PANEL_WIDTH
 from chain.figures.style import house_style, method_style, shorten
+from chain.results.checked import checked
+from chain.results.labels import method_label
 
-OURS, THEIRS = method_style("chain"), method_style("conmh")
+OURS, THEIRS = "chain", "conmh"
 EITHER_END = 15  # of more than twice as many, only the best and the worst are shown
 LONGEST_NAME = 28
 SPREAD = "#000000"
@@ -32,13 +34,19 @@ def category_gains(
     k: int = 20,
     order_only: Collection[str] = (),
 ) -> pd.DataFrame:
-    """mAP@`k` of each category, ours minus theirs: columns category, gain, sd, order_only.
+    """The mAP@`k` of each category, ours minus theirs, the largest gain first.
 
     `ours` and `theirs` have columns seed, id and `ap<k>`, as the evaluation writes them.
-    `category_of` maps a query's id to its labels as in the manifest; a query with several counts in
-    each. `gain` is the mean over seeds, `sd` their standard deviation (NaN for one seed), and
-    `order_only` tells the categories of that collection. The largest gain comes first. Raises
-    InputError if the two tables do not hold the same queries and seeds, or one has no category.
+    `category_of` maps a query's id to its labels as in the manifest, and a query with several
+    labels counts in each category. The result has these columns:
+
+    * `category`
+    * `gain`: the mean over seeds
+    * `sd`: the standard deviation over seeds, NaN for one seed
+    * `order_only`: whether the category is in that collection
+
+    Raises InputError if the tables do not hold the same queries and seeds, and if a query has no
+    category.
     """
     keys, precision = ["seed", "id"], f"ap{k}"
     left, right = (
@@ -60,12 +68,12 @@ def category_gains(
 
 @house_style()
 def category_gain(table: pd.DataFrame, k: int = 20) -> Figure:
-    """A horizontal bar a category, the largest gain on top; a dot marks those of `order_only`.
+    """Draw a horizontal bar for each category, the largest gain on top.
 
-    `table` has columns category, gain and order_only (bool), as `category_gains` makes it. A column
-    sd becomes a thin line, except where it is NaN. Of more than 30 categories the 15 best and the
-    15 worst are shown. Raises InputError on columns that are missing or not finite, and on repeated
-    categories.
+    `table` has columns category, gain and order_only (bool), as `category_gains` makes it. A dot
+    marks the categories with `order_only`. A column sd becomes a thin line, except where it is NaN.
+    Of more than 30 categories the 15 best and the 15 worst are shown. Raises InputError if a column
+    is missing or not finite, and if categories repeat.
     """
     checked(table, ["category", "order_only"], ["gain"], unique=False)
     checked(table, ["category"], [])
@@ -84,9 +92,11 @@ def category_gain(table: pd.DataFrame, k: int = 20) -> Figure:
     _draw_bars(panel, rows)
     if len(table) > len(rows):
         panel.axhline(EITHER_END - 0.5, color="#777777", linestyle=":", linewidth=1.2)
-    panel.set(title=title, xlabel=f"mAP@{k} of {OURS.label} minus that of {THEIRS.label}")
+    ours, theirs = method_label(OURS), method_label(THEIRS)
+    panel.set(title=title, xlabel=f"mAP@{k} of {ours} minus that of {theirs}")
     handles: list[Patch | Line2D] = [
-        Patch(facecolor=style.colour, label=f"{style.label} better") for style in (OURS, THEIRS)
+        Patch(facecolor=method_style(method).colour, label=f"{method_label(method)} better")
+        for method in (OURS, THEIRS)
     ]
     if rows["order_only"].any():
         handles.append(Line2D([], [], label="pair differing in temporal order only", **DOT))
@@ -99,7 +109,7 @@ def _best_first(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_bars(panel: Axes, rows: pd.DataFrame) -> None:
-    colours = [(OURS if gain >= 0 else THEIRS).colour for gain in rows["gain"]]
+    colours = [method_style(OURS if gain >= 0 else THEIRS).colour for gain in rows["gain"]]
     panel.barh(rows.index, rows["gain"], height=0.74, color=colours)
     if "sd" in rows.columns:
         known = rows.dropna(subset="sd")

@@ -1,4 +1,4 @@
-"""The videos retrieved first, right and wrong (figure 5 of arXiv 2310.18926)."""
+"""The clips retrieved first, right and wrong (figure 5 of arXiv 2310.18926)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from chain.core.errors import InputError
-from chain.figures.style import house_style, method_style, shorten
+from chain.figures.style import house_style, shorten
+from chain.results.labels import method_label
 
 QUERY, RIGHT, WRONG = "#000000", "#118833", "#cc2222"
 LONGEST_NAME = 20
 
 # Inches.
-IMAGE = 1.3  # width
-GAP = 0.14
+FRAME = 0.55  # width
+GAP = 0.14  # between clips
 METHOD = 0.36  # width of the column with the methods' names
 CAPTION = 0.4  # height
 BETWEEN = 0.16  # queries
@@ -26,9 +27,9 @@ MARGIN = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Retrieved:
-    """A video found: its frame (H, W, 3) uint8, category, and Hamming distance from the query."""
+    """A clip found: its frames (F, H, W, 3) uint8, category and Hamming distance from the query."""
 
-    image: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
     category: str
     distance: int
     relevant: bool
@@ -36,19 +37,20 @@ class Retrieved:
 
 @dataclass(frozen=True, eq=False)
 class QueryRow:
-    """A query: its frame (H, W, 3) uint8, its category, and what each method finds, best first."""
+    """A query: its frames (F, H, W, 3) uint8, category, and what each method finds, best first."""
 
-    image: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
     category: str
     results: Mapping[str, Sequence[Retrieved]]
 
 
 @house_style()
 def gallery(rows: Sequence[QueryRow]) -> Figure:
-    """A block a query: its frame, and for each method the frames it finds, right or wrong.
+    """Draw a block for each query, which stands beside a row of what each method finds.
 
-    Right ones are framed green and ticked, wrong ones framed red and crossed. Raises InputError if
-    there is no query or no result, or if the methods or the shapes of the frames differ.
+    A clip is a strip of its frames in temporal order. Right ones are framed green and ticked, wrong
+    ones framed red and crossed. Raises InputError if there is no query or no result, and if the
+    methods or the shapes of the frames differ from clip to clip.
     """
     if not rows:
         raise InputError("gallery: no queries")
@@ -59,17 +61,18 @@ def gallery(rows: Sequence[QueryRow]) -> Figure:
     if not columns:
         raise InputError("gallery: no results")
 
-    images = [row.image for row in rows]
-    images += [one.image for row in rows for found in row.results.values() for one in found]
-    if len({image.shape for image in images}) > 1:
+    shapes = {row.frames.shape for row in rows}
+    shapes |= {one.frames.shape for row in rows for found in row.results.values() for one in found}
+    if len(shapes) > 1:
         raise InputError("gallery: frames of different shapes")
 
-    tall = IMAGE * images[0].shape[0] / images[0].shape[1]
-    line = tall + CAPTION
+    ((count, height, width, _),) = shapes
+    clip = (count * FRAME, FRAME * height / width)
+    line = clip[1] + CAPTION
     block = len(methods) * line + BETWEEN
-    results_left = MARGIN + IMAGE + METHOD
+    results_left = MARGIN + clip[0] + METHOD
     size = (
-        results_left + columns * (IMAGE + GAP) - GAP + MARGIN,
+        results_left + columns * (clip[0] + GAP) - GAP + MARGIN,
         MARGIN + len(rows) * block - BETWEEN,
     )
     figure = Figure(size)
@@ -79,14 +82,14 @@ def gallery(rows: Sequence[QueryRow]) -> Figure:
         if number:
             _rule(figure, top - BETWEEN / 2)
         middle = top + (len(methods) - 1) * line / 2
-        query = _frame(figure, row.image, (MARGIN, middle), tall, QUERY)
+        query = _strip(figure, row.frames, (MARGIN, middle), clip, QUERY)
         query.set_xlabel(f"query\n{shorten(row.category, LONGEST_NAME)}")
         for place, method in enumerate(methods):
-            height = top + place * line
+            above = top + place * line
             figure.text(
                 (results_left - METHOD / 2) / size[0],
-                1 - (height + tall / 2) / size[1],
-                method_style(method).label,
+                1 - (above + clip[1] / 2) / size[1],
+                method_label(method),
                 rotation="vertical",
                 ha="center",
                 va="center",
@@ -94,28 +97,35 @@ def gallery(rows: Sequence[QueryRow]) -> Figure:
                 weight="bold",
             )
             for column, found in enumerate(row.results[method]):
-                corner = (results_left + column * (IMAGE + GAP), height)
+                corner = (results_left + column * (clip[0] + GAP), above)
                 colour, mark = (RIGHT, "✓") if found.relevant else (WRONG, "✗")
-                panel = _frame(figure, found.image, corner, tall, colour)
+                panel = _strip(figure, found.frames, corner, clip, colour)
                 name = shorten(found.category, LONGEST_NAME)
                 panel.set_xlabel(f"{mark} distance {found.distance}\n{name}", color=colour)
     return figure
 
 
-def _frame(
+def _strip(
     figure: Figure,
-    image: NDArray[np.uint8],
+    frames: NDArray[np.uint8],
     corner: tuple[float, float],
-    height: float,
+    size: tuple[float, float],
     colour: str,
 ) -> Axes:
-    """`image` in a frame whose upper left corner is so many inches from the figure's."""
+    """Draw `frames` side by side in one coloured frame.
+
+    `corner` is the distance of its upper left corner from the figure's, and `size` its width and
+    height, all in inches.
+    """
     width_in, height_in = figure.get_size_inches()
-    left, top = corner
+    (left, top), (wide, tall) = corner, size
     panel = figure.add_axes(
-        (left / width_in, 1 - (top + height) / height_in, IMAGE / width_in, height / height_in)
+        (left / width_in, 1 - (top + tall) / height_in, wide / width_in, tall / height_in)
     )
-    panel.imshow(image)
+    panel.imshow(np.concatenate(list(frames), axis=1))
+    seams = np.arange(1, len(frames)) * frames.shape[2] - 0.5  # imshow centres pixels on integers
+    for seam in seams:
+        panel.axvline(seam, color="white", linewidth=1)
     panel.set(xticks=[], yticks=[])
     panel.xaxis.label.set_fontsize(8)
     panel.xaxis.labelpad = 3

@@ -8,8 +8,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chain.core.errors import InputError
-from chain.figures.panels import checked, legend_above, panel_grid
-from chain.figures.style import house_style, method_style, ordered
+from chain.figures.panels import legend_above, panel_grid
+from chain.figures.style import house_style
+from chain.results.checked import checked
+from chain.results.labels import method_label, ordered
 
 KEYS = ["method", "bits", "epoch"]
 NOT_LOSSES = {*KEYS, "dataset", "seed", "lr"}
@@ -23,12 +25,13 @@ PART_DASHES = ["-", "--", "-."]
 
 @house_style()
 def learning_curves(table: pd.DataFrame) -> Figure:
-    """One panel a method and code length, a line for each part of the loss; scales differ.
+    """Draw a panel for each method and code length, with a line for each part of the loss.
 
-    `table` has columns method, bits, epoch and one for each part (`loss` is their weighted sum); a
-    part that a method does not have, or not in every epoch, is NaN there. A column seed tells
-    apart runs whose mean is drawn; dataset and lr are ignored. Raises InputError if a column is
-    missing, no part is there, a method has none, or rows repeat.
+    `table` has columns method, bits, epoch and one for each part, and `loss` is their weighted sum.
+    A part that a method does not have, or not in every epoch, is NaN there. A column seed tells
+    apart runs whose mean is drawn, and the columns dataset and lr are ignored. Each panel has a
+    scale of its own. Raises InputError if a column is missing, if there is no part or a method has
+    none, and if rows repeat.
     """
     keys = [*KEYS, "seed"] if "seed" in table.columns else KEYS
     checked(table, keys, [])
@@ -53,7 +56,7 @@ def learning_curves(table: pd.DataFrame) -> Figure:
         for part in present:
             means = checked(run.dropna(subset=part), keys, [part]).groupby("epoch")[part].mean()
             panel.plot(means, marker="o" if len(means) == 1 else "", **looks[part])
-        panel.set(title=f"{method_style(method).label}, {bits} bits", xlabel="epoch")
+        panel.set(title=f"{method_label(method)}, {bits} bits", xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     for panel in axes[:, 0]:
         panel.set_ylabel("loss")

@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chain.figures.panels import checked, curve_grid, legend_above, method_line
-from chain.figures.style import house_style, method_style, ordered
+from chain.figures.panels import curve_grid, legend_above, method_line
+from chain.figures.style import house_style, method_style
+from chain.results.checked import checked
+from chain.results.labels import method_label, ordered
 from chain.results.published import benchmark
 
 
@@ -16,13 +18,13 @@ from chain.results.published import benchmark
 def map_curves(
     table: pd.DataFrame, protocol: str = "strict", published: pd.DataFrame | None = None
 ) -> Figure:
-    """Data sets by code lengths, mAP@K against K, a line for each method.
+    """Draw mAP@K against K: a panel for each data set and code length, a line for each method.
 
     `table` has columns dataset, method, bits, k and `map_<protocol>`, a fraction; the protocol is
     "strict" or "ssvh". A column `sd_<protocol>` becomes a band, except where it is NaN. With
     "ssvh", rows of `published` (dataset, method, bits, k, map_ssvh) that belong to a panel become
-    thin dotted lines in it. Raises InputError on columns that are missing or not finite, and on
-    repeated rows.
+    thin dotted lines in it. Raises InputError if a column is missing or not finite, and if rows
+    repeat.
     """
     value, spread = f"map_{protocol}", f"sd_{protocol}"
     table = checked(table, ["dataset", "method", "bits", "k"], [value])
@@ -59,7 +61,7 @@ def _add_published(figure: Figure, table: pd.DataFrame, published: pd.DataFrame)
 def _published_line(method: str) -> dict[str, Any]:
     style = method_style(method)
     return {
-        "label": f"{style.label}, published",
+        "label": f"{method_label(method)}, published",
         "color": style.colour,
         "linestyle": ":",
         "linewidth": 1.0,

@@ -1,4 +1,4 @@
-"""Where in time CHAIN's order task puts a frame, against where the frame was."""
+"""Where in time CHAIN's order task puts a frame, against where the frame is."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from chain.figures.style import house_style, shorten
 
 COLUMNS = 3
 FEW = 8  # positions; so many are printed in their cells and numbered one by one
-COLOUR_MAP = "Blues"  # darker without exception, so that it is read without colour
+COLOUR_MAP = "Blues"  # it darkens throughout, so that it is read without colour, too
 LONGEST_NAME = 32
 
 # Inches.
@@ -24,12 +24,13 @@ PANEL_HEIGHT = 3.1
 
 @house_style()
 def order_confusion(counts: Mapping[str, NDArray[np.int64]]) -> Figure:
-    """A panel a name: the share of each true position's frames put at each position.
+    """Draw a heat map for each name: how often frames of a position are put at each position.
 
-    `counts` are (T, T), rows true and columns predicted; T may differ. Rows are drawn as fractions
-    on one scale of colour; titles give the accuracy and that of guessing, 1/T, as each shuffled
-    clip has a frame at every position. Raises InputError if there is no matrix, or if one is not
-    square, has a negative entry or a row without frames.
+    Each matrix of `counts` is (T, T), with true positions in rows and predicted ones in columns,
+    and T may differ. Rows are drawn as fractions on one scale of colour. Titles give the accuracy
+    and that of guessing, which is 1/T, as each shuffled clip has a frame at every position. Raises
+    InputError if there is no matrix, and if one is not square, has a negative entry or a row
+    without frames.
     """
     if not counts:
         raise InputError("order confusion: nothing to show")
@@ -61,7 +62,7 @@ def order_confusion(counts: Mapping[str, NDArray[np.int64]]) -> Figure:
 
 
 def _draw_matrix(panel: Axes, share: NDArray[np.float64], top: float) -> AxesImage:
-    """Heat map of a matrix (T, T) on the scale 0 to `top`."""
+    """Draw a matrix (T, T) as a heat map on the scale 0 to `top`."""
     positions = len(share)
     # A fixed aspect would let the layout cut titles; the figure's size makes cells nearly square.
     drawn = panel.imshow(share, cmap=COLOUR_MAP, aspect="auto", vmin=0, vmax=top)

@@ -1,48 +1,23 @@
-"""What the line figures share: checked tables, grids of panels, and one line a method."""
+"""What the line figures share: grids of panels, and one line for each method."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from pandas.api.types import is_numeric_dtype
 
-from chain.core.errors import InputError
-from chain.figures.style import WIDTH, dataset_label, legend_columns, method_style, ordered
+from chain.figures.style import WIDTH, legend_columns, method_style
+from chain.results.labels import dataset_label, method_label, ordered
 
 PANEL_WIDTH = 3.0  # inches, where there is room
 PANEL_HEIGHT = 2.3
 
 
-def checked(
-    table: pd.DataFrame, keys: Sequence[str], values: Sequence[str], unique: bool = True
-) -> pd.DataFrame:
-    """`table` itself, once it is fit to be drawn.
-
-    Raises InputError naming the column if one is missing, holds NaN or, among `values`, anything
-    but finite numbers; and if there are no rows or, with `unique`, two rows with the same `keys`.
-    """
-    for column in (*keys, *values):
-        if column not in table.columns:
-            raise InputError(f"table: no column {column!r}")
-        if table[column].isna().any():
-            raise InputError(f"table: column {column!r} holds NaN")
-    for column in values:
-        if not is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():
-            raise InputError(f"table: column {column!r} holds something else than finite numbers")
-    if table.empty:
-        raise InputError("table: no rows")
-    if unique and table.duplicated(list(keys)).any():
-        raise InputError(f"table: two rows with the same {', '.join(keys)}")
-    return table
-
-
 def panel_grid(rows: int, columns: int, share_y: bool = True) -> tuple[Figure, NDArray[Any]]:
-    """A figure and its axes (rows, columns); `share_y` gives each row one scale."""
+    """Make a figure and its axes (rows, columns); `share_y` gives each row one scale."""
     # A single column stays as wide as two, so that a legend and long labels fit above it.
     width = 2 * PANEL_WIDTH if columns < 3 else max(WIDTH, 2.2 * columns)
     figure = Figure((width, rows * PANEL_HEIGHT + 0.7), layout="constrained")
@@ -59,9 +34,10 @@ def curve_grid(
     spread: str | None = None,
     markers: float | None = None,
 ) -> Figure:
-    """Data sets by code lengths, in each panel a line for each method, in the rows' order.
+    """Draw a panel for each data set and code length, with a line for each method.
 
-    `x` and `y` are pairs of a column and its label; see `draw_methods` for the rest.
+    `x` and `y` are pairs of a column and its label. A line follows the order of the rows. See
+    `draw_methods` for `spread` and `markers`.
     """
     datasets, lengths = list(table["dataset"].unique()), sorted(table["bits"].unique())
     figure, axes = panel_grid(len(datasets), len(lengths))
@@ -89,9 +65,9 @@ def draw_methods(
     spread: str | None = None,
     markers: float | None = None,
 ) -> None:
-    """A line for each method in `table`, with a band of `spread` around it where that is known.
+    """Draw a line for each method, with a band of the column `spread` where that is known.
 
-    `markers` is matplotlib's `markevery`: without it, each point has one.
+    `markers` is matplotlib's `markevery`; without it, each point has a marker.
     """
     for method in ordered(table["method"]):
         part, look = table[table["method"] == method], method_line(method)
@@ -105,7 +81,7 @@ def method_line(method: str) -> dict[str, Any]:
     """The properties of a method's line: name, colour, marker, dash and width."""
     style = method_style(method)
     return {
-        "label": style.label,
+        "label": method_label(method),
         "color": style.colour,
         "marker": style.marker,
         "linestyle": style.dash,
@@ -117,11 +93,11 @@ def method_line(method: str) -> dict[str, Any]:
 
 
 def method_legend(figure: Figure, methods: pd.Series) -> None:
-    """One legend for all panels, above them."""
+    """Draw one legend for all panels, above them."""
     legend_above(figure, [Line2D([], [], **method_line(method)) for method in ordered(methods)])
 
 
 def legend_above(figure: Figure, lines: Sequence[Line2D]) -> None:
-    """A legend of labelled `lines` above the panels, in as few rows as the width allows."""
+    """Draw a legend of labelled `lines` above the panels, in as few rows as the width allows."""
     columns = legend_columns([str(line.get_label()) for line in lines], figure.get_figwidth())
     figure.legend(handles=lines, loc="outside upper center", ncols=columns, columnspacing=1.4)

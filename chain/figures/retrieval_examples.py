@@ -1,4 +1,4 @@
-"""What each method finds for a few queries: the material of the gallery and of the t-SNE."""
+"""What the gallery and the t-SNE show: what each method finds, and which clips are drawn."""
 
 from collections.abc import Mapping
 
@@ -13,12 +13,13 @@ from chain.retrieval.codes import Codes, unpack
 from chain.retrieval.hamming import nearest
 
 TOP = 5
+SHOWN = 3  # frames of a clip, as one cannot show order
 
 
 def choose_queries(
     index: pd.DataFrame, query: NDArray[np.int64], count: int, seed: int
 ) -> list[int]:
-    """`count` queries of different categories where there are enough, drawn with `seed`."""
+    """Draw with `seed` up to `count` queries, each of another category."""
     shuffled = pd.Series(np.random.default_rng(seed).permutation(query))
     labels = index["labels"].to_numpy()[shuffled]
     first = shuffled[~pd.Series(labels).duplicated()]
@@ -32,13 +33,14 @@ def gallery_rows(
     chosen: list[int],
     database: NDArray[np.int64],
 ) -> list[QueryRow]:
-    """The top 5 of each method for the `chosen` clips, without the query itself.
+    """The five clips that each method finds first for the `chosen` clips, without the query.
 
-    `frames` are the packed frames (N, D, S, S, 3), of which the middle one stands for a clip; the
-    codes follow `index`.
+    `frames` are the packed frames (N, D, S, S, 3), and the codes follow `index`. A clip is cut into
+    three parts of equal length, and the frame in the middle of each is shown.
     """
     labels, _ = label_matrix(index["labels"])
-    names, middle = index["labels"].to_numpy(), frames.shape[1] // 2
+    names = index["labels"].to_numpy()
+    shown = (2 * np.arange(SHOWN) + 1) * frames.shape[1] // (2 * SHOWN)
     rows = []
     for clip in chosen:
         others = database[database != clip]
@@ -47,21 +49,21 @@ def gallery_rows(
             found, distances = nearest(all_codes.codes[[clip]], all_codes.codes[others], TOP)
             results[method] = [
                 Retrieved(
-                    frames[hit, middle],
+                    frames[hit, shown],
                     names[hit],
                     int(d),
                     bool((labels[hit] & labels[clip]).any()),
                 )
                 for hit, d in zip(others[found[0]], distances[0], strict=True)
             ]
-        rows.append(QueryRow(frames[clip, middle], names[clip], results))
+        rows.append(QueryRow(frames[clip, shown], names[clip], results))
     return rows
 
 
 def embed_categories(
     index: pd.DataFrame, codes: Mapping[str, Codes], clips: NDArray[np.int64], count: int, seed: int
 ) -> dict[str, tuple[NDArray[np.float32], list[str]]]:
-    """t-SNE of each method's codes of those `clips` that belong to the first `count` categories."""
+    """Embed by t-SNE each method's codes of the `clips` in the first `count` categories."""
     names = index["labels"].to_numpy()
     shown = set(first_categories(names[clips], count))
     rows = np.array([clip for clip in clips if names[clip] in shown])

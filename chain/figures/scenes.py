@@ -30,12 +30,12 @@ MARGIN = 0.1
 def scene_strips(
     frames: NDArray[np.uint8], scenes: NDArray[np.int64], names: Sequence[str]
 ) -> Figure:
-    """A row a clip: its frames in temporal order, each framed by its scene's colour and numbered.
+    """Draw each clip as a row of its frames in temporal order, with colour and number of the scene.
 
-    `frames` are (n, D, H, W, 3), `scenes` (n, D) with -1 for a frame without one, `names` the n
-    categories. A clip's scenes are numbered anew, from 1 in order of appearance; of more than 16
-    frames, 16 at even distances are shown. Raises InputError on other shapes and if there is no
-    clip or no frame.
+    `frames` are (n, D, H, W, 3), `scenes` are (n, D) with -1 for a frame without a scene, and
+    `names` are the n categories. Each clip's scenes are numbered from 1 in order of appearance. Of
+    more than 16 frames, 16 at even distances are shown. Raises InputError if the shapes are others,
+    and if there is no clip or no frame.
     """
     if frames.ndim != 5 or frames.shape[4] != 3 or frames.dtype != np.uint8 or not frames.size:
         raise InputError(
@@ -73,7 +73,7 @@ def scene_strips(
 
 
 def _numbered(scenes: NDArray[np.int64]) -> list[int]:
-    """The scenes (D,) of one clip numbered from 1 as they appear, 0 for none."""
+    """Number the scenes (D,) of one clip from 1 as they appear; 0 stands for none."""
     order = dict.fromkeys(int(scene) for scene in scenes if scene >= 0)
     number = {scene: place for place, scene in enumerate(order, start=1)}
     return [number.get(int(scene), 0) for scene in scenes]

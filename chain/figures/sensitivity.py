@@ -1,4 +1,4 @@
-"""mAP against the value of each parameter, all others left at their defaults."""
+"""mAP against the value of each parameter, while all others stay at their defaults."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chain.core.errors import InputError
-from chain.figures.panels import checked, legend_above, method_line, panel_grid
+from chain.figures.panels import legend_above, method_line, panel_grid
 from chain.figures.style import house_style
+from chain.results.checked import checked
 
 COLUMNS = 3
 MARGIN = 0.08  # above and below the values, as a fraction of their range
@@ -26,13 +27,12 @@ DEFAULT: dict[str, Any] = {
 
 @house_style()
 def sensitivity(table: pd.DataFrame, k: int = 20) -> Figure:
-    """One panel a parameter, CHAIN's mAP@`k` against its values; one scale for all panels.
+    """Draw a panel for each parameter, with CHAIN's mAP@`k` against its values, on one scale.
 
-    `table` has columns parameter (its name in print), value, map, and default: true for the one
-    value of each parameter that is its default. A column sd becomes error bars, except where it is
-    NaN. Values stand at even distances, in ascending order, so that 0 and powers of ten fit one
-    axis. Raises InputError on columns that are missing or not finite, on repeated values, and if a
-    parameter has not one default.
+    `table` has columns parameter (its name in print), value, map and default, which is true for one
+    value of each parameter. A column sd becomes error bars, except where it is NaN. Values stand at
+    even distances, in ascending order, so that 0 and powers of ten fit one axis. Raises InputError
+    if a column is missing or not finite, if values repeat, and if a parameter has not one default.
     """
     table = _with_range(table)
     names = list(table["parameter"].unique())
@@ -56,7 +56,7 @@ def sensitivity(table: pd.DataFrame, k: int = 20) -> Figure:
 
 
 def _with_range(table: pd.DataFrame) -> pd.DataFrame:
-    """The checked table with columns low and high: map ∓ sd, or map where sd is not known."""
+    """Check the table and add low and high: map ∓ sd, or map itself where sd is not known."""
     checked(table, ["parameter", "default"], ["value", "map"], unique=False)
     checked(table, ["parameter", "value"], [])
     if table["default"].dtype != bool:
@@ -69,7 +69,7 @@ def _with_range(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_parameter(panel: Axes, part: pd.DataFrame) -> None:
-    """`part` has the rows of one parameter, numbered from 0 in the order of their values."""
+    """Draw one parameter, whose rows are numbered from 0 in the order of their values."""
     look = method_line("chain")
     panel.plot(part.index, part["map"], **look)
     panel.vlines(part.index, part["low"], part["high"], colors=look["color"], linewidth=1.4)

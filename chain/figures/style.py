@@ -1,7 +1,7 @@
-"""How the figures look: one style for each method, fonts and sizes, and files of fixed bytes."""
+"""How the figures look: a style for each method, fonts and sizes, and files of fixed bytes."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,12 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from chain.core.files import replacing
-from chain.results.published import benchmark
 
 WIDTH = 9.0  # inches; shown about 900 pixels wide, a point is then 1.4 pixels
 DPI = 150
 
 RC = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so it is the same on every machine
+    "font.family": "DejaVu Sans",  # it ships with matplotlib, and so is the same on every machine
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -34,67 +33,41 @@ RC = {
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """A method's name in print and its line, told apart by marker and dash as well as by colour."""
+    """A method's line, told apart from the others by marker and dash as well as by colour."""
 
-    label: str
     colour: str
     marker: str = "o"
     dash: str = "-"
     width: float = 1.4
 
 
-# In the order of legends and tables: floors, baselines, ours. The colours are those of Okabe & Ito
-# (2008), fit for the colour-blind; CHAIN has the strongest.
+# The colours are those of Okabe & Ito (2008), which the colour-blind can tell apart.
 METHOD_STYLES = {
-    "lsh": MethodStyle("LSH", "#8a8a8a", "v", ":"),
-    "pca_itq": MethodStyle("PCA-ITQ", "#56b4e9", "^", ":"),
-    "bth": MethodStyle("BTH", "#e69f00", ">", "--"),
-    "mcmsh": MethodStyle("MCMSH", "#009e73", "D", "--"),
-    "conmh": MethodStyle("ConMH", "#0072b2", "s", "-"),
-    "wsch": MethodStyle("WSCH", "#cc79a7", "P", "-"),
-    "chain": MethodStyle("CHAIN", "#d55e00", "o", "-", 2.6),
-    "chain_plus": MethodStyle("CHAIN+", "#6e1f00", "X", "-", 1.8),
-}
-
-DATASET_LABELS = {
-    "demo": "Demo",
-    "fcvid": "FCVID",
-    "activitynet": "ActivityNet",
-    "ucf101": "UCF101",
-    "hmdb51": "HMDB51",
-    "jhmdb": "JHMDB",
-    "yfcc": "YFCC",
+    "lsh": MethodStyle("#8a8a8a", "v", ":"),
+    "pca_itq": MethodStyle("#56b4e9", "^", ":"),
+    "bth": MethodStyle("#e69f00", ">", "--"),
+    "mcmsh": MethodStyle("#009e73", "D", "--"),
+    "conmh": MethodStyle("#0072b2", "s", "-"),
+    "wsch": MethodStyle("#cc79a7", "P", "-"),
+    "chain": MethodStyle("#d55e00", "o", "-", 2.6),
+    "chain_plus": MethodStyle("#6e1f00", "X", "-", 1.8),
 }
 
 
 def method_style(method: str) -> MethodStyle:
-    """The style of a method; one that has none yet is drawn in black under its own name."""
-    return METHOD_STYLES.get(method, MethodStyle(method, "#000000", ".", "-."))
-
-
-def dataset_label(dataset: str) -> str:
-    """The name of a data set in print."""
-    known = DATASET_LABELS.get(benchmark(dataset))
-    if known is None:
-        return dataset
-    return known if benchmark(dataset) == dataset else f"{known} (ready-made features)"
-
-
-def ordered(methods: Iterable[str]) -> list[str]:
-    """The distinct methods in the order of `METHOD_STYLES`, then the others as they come."""
-    rank = {method: place for place, method in enumerate(METHOD_STYLES)}
-    return sorted(dict.fromkeys(methods), key=lambda method: rank.get(method, len(rank)))
+    """The style of a method; one that has none yet is drawn in black."""
+    return METHOD_STYLES.get(method, MethodStyle("#000000", ".", "-."))
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
-    """Columns of a legend `width` inches wide that is evenly filled, in as few rows as will fit."""
+    """How many columns fill a legend `width` inches wide evenly, in as few rows as will fit."""
     needed = sum(0.6 + 0.08 * len(label) for label in labels)  # inches: handle and letters
     rows = math.ceil(needed / width)
     return math.ceil(len(labels) / rows)
 
 
 def shorten(text: str, length: int) -> str:
-    """`text`, cut to at most `length` characters; the last is then an ellipsis."""
+    """Cut `text` to at most `length` characters, of which the last is then an ellipsis."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 

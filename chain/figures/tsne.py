@@ -1,6 +1,6 @@
 """t-SNE of the codes of a few categories (figure 6 of arXiv 2310.18926).
 
-van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008.
+The method is that of van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008.
 """
 
 import math
@@ -16,13 +16,14 @@ from threadpoolctl import threadpool_limits
 
 from chain.core.errors import InputError
 from chain.figures.panels import PANEL_WIDTH
-from chain.figures.style import WIDTH, house_style, legend_columns, method_style, shorten
+from chain.figures.style import WIDTH, house_style, legend_columns, shorten
+from chain.results.labels import method_label
 
 FEWEST = 4  # points, for a perplexity of at least 1
 PERPLEXITY = 30
 LONGEST_NAME = 28
 
-# Paul Tol's "muted" colours, for the colour-blind, and black; shapes tell the same story again.
+# Paul Tol's "muted" colours, which the colour-blind can tell apart, and black.
 COLOURS = [
     "#332288",
     "#cc6677",
@@ -39,7 +40,7 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "*"]
 
 
 def tsne_embedding(signs: NDArray[np.int8], seed: int) -> NDArray[np.float32]:
-    """Points (N, 2) of codes given as signs (N, b) in {-1, +1}; the same on every run.
+    """Points (N, 2) of codes given as signs (N, b) in {-1, +1}; they are the same on every run.
 
     The squared Euclidean distance of two such codes is four times their Hamming distance. Codes
     that are all alike become one point. Raises InputError on fewer than 4 codes.
@@ -54,7 +55,7 @@ def tsne_embedding(signs: NDArray[np.int8], seed: int) -> NDArray[np.float32]:
         learning_rate="auto",
         random_state=seed,
     )
-    with threadpool_limits(limits=1):  # sums in one order, whatever the number of cores
+    with threadpool_limits(limits=1):  # then sums have one order, whatever the number of cores
         points: NDArray[np.float32] = model.fit_transform(signs.astype(np.float32))
     return points
 
@@ -68,10 +69,10 @@ def first_categories(names: Iterable[str], count: int) -> list[str]:
 def tsne_panels(
     embeddings: Mapping[str, tuple[NDArray[np.float32], Sequence[str]]], categories: int = 10
 ) -> Figure:
-    """Methods side by side: points (N, 2), each with the name of its category.
+    """Draw methods side by side, from points (N, 2) with the name of each point's category.
 
-    Shows the first `categories` in alphabetical order, under one legend. Raises InputError if there
-    is no method, no point, or not one name a point.
+    The first `categories` in alphabetical order are shown, under one legend. Raises InputError if
+    there is no method or no point, and if there is not one name for each point.
     """
     if not embeddings or not all(len(points) for points, _ in embeddings.values()):
         raise InputError("t-SNE: nothing to show")
@@ -95,7 +96,7 @@ def tsne_panels(
         for name, look in looks.items():
             x, y = points[named == name].T
             panel.plot(x, y, alpha=0.75, label=name, **look)
-        panel.set(title=method_style(method).label, xticks=[], yticks=[])
+        panel.set(title=method_label(method), xticks=[], yticks=[])
         panel.spines[:].set_visible(True)
         panel.margins(0.05)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
@@ -103,7 +104,7 @@ def tsne_panels(
 
 
 def _look(place: int) -> dict[str, Any]:
-    """Colour and shape; shifted each time the colours start anew, so that 100 are all different."""
+    """A colour and a shape, paired anew each time the colours run out: 100 are all different."""
     return {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],

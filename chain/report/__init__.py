@@ -1,1 +1,1 @@
-"""The run's results as one self-contained HTML page, and as a table in the README."""
+"""The run's results as one self-contained HTML page, and the block of results in the README."""

@@ -1,1 +1,1 @@
-"""The results of the grid, read back, as tables beside the literature's."""
+"""This package reads the results of the grid back and lays them out as tables."""

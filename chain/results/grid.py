@@ -1,4 +1,4 @@
-"""The results of the grid, read back by cell: a data set, a method and a code length."""
+"""Results read back by cell, which is one data set, method and code length of the grid."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ FLOATS = "float_features"
 
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
-    """One table of a cell's evaluation (`map`, `queries`, `by_rank`, `by_radius`), all its seeds.
+    """Read one table (`map`, `queries`, `by_rank` or `by_radius`) of a cell, with all its seeds.
 
-    Empty for a data set without categories, which is not evaluated.
+    It is empty for a data set without categories, which is not evaluated.
     """
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
@@ -24,7 +24,7 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
 
 
 def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
-    """`map` or `queries` of the float features; empty for a data set that is not evaluated."""
+    """Read `map` or `queries` of the float features; it is empty if nothing was evaluated."""
     path = artifacts / "evaluations" / dataset / FLOATS / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
@@ -32,12 +32,12 @@ def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
 
 
 def read_all_floats(artifacts: Path, datasets: Sequence[str]) -> pd.DataFrame:
-    """`map` of the float features of every data set, stacked."""
+    """Read `map` of the float features of every data set, stacked."""
     return pd.concat([read_floats(artifacts, name, "map") for name in datasets], ignore_index=True)
 
 
 def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.DataFrame:
-    """`map` or `queries` of an ablation, by variant and seed; empty where it was not evaluated."""
+    """Read `map` or `queries` of an ablation; it is empty if nothing was evaluated."""
     path = artifacts / "ablations" / dataset / name / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
@@ -45,18 +45,18 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of scores; ids and names of variants stay text (`001`, `NA`)."""
+    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`)."""
     return pd.read_csv(path, dtype={"id": str, "variant": str}, keep_default_na=False)
 
 
 def read_notes(artifacts: Path, dataset: str) -> list[str]:
-    """What the source of a data set has to say about it, such as files that are missing."""
+    """Read what a data set's source has to say about it, such as which files are missing."""
     notes: list[str] = json.loads((artifacts / "clips" / dataset / "notes.json").read_text())
     return notes
 
 
 def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:
-    """A cell's training history, all its seeds; empty for a method that learns nothing."""
+    """Read a cell's training history; it is empty for a method that learns nothing."""
     path = artifacts / "models" / dataset / f"{method}_{bits}" / "history.csv"
     if not path.exists():
         return pd.DataFrame()
@@ -70,16 +70,16 @@ def read_grid(
     lengths: Iterable[int],
     table: str,
 ) -> pd.DataFrame:
-    """One table of every cell, stacked. The cells come from the parameters, never from the disk."""
+    """Read one table of every cell, stacked; the cells are those asked for, not those on disk."""
     cells = product(datasets, methods, sorted(set(lengths)))
     tables = [read_cell(artifacts, *cell, table) for cell in cells]
     return pd.concat(tables, ignore_index=True)
 
 
 def over_seeds(table: pd.DataFrame, x: str, keys: Sequence[str] = CELL) -> pd.DataFrame:
-    """Means over seeds at each of `keys` and `x`.
+    """Take means over seeds at each value of `keys` and `x`.
 
-    With several seeds also their standard deviation, `sd_<name>` of a column `map_<name>`.
+    With several seeds, a column `sd_<name>` holds the standard deviation of `map_<name>`.
     """
     if table.empty:
         return table
@@ -93,7 +93,7 @@ def over_seeds(table: pd.DataFrame, x: str, keys: Sequence[str] = CELL) -> pd.Da
 
 
 def map_by_k(scores: pd.DataFrame, column: str) -> dict[str, float]:
-    """mAP at each K of one cell as DVC metrics: {"map5": ..., "map20": ...}."""
+    """The mAP at each K of one cell as DVC metrics: {"map5": ..., "map20": ...}."""
     return {
         f"map{k}": round(value, 5) for k, value in zip(scores["k"], scores[column], strict=True)
     }

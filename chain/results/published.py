@@ -1,11 +1,11 @@
-"""mAP that the literature has published, to be set beside ours."""
+"""The mAP that the literature has published, to be set beside ours."""
 
 from pathlib import Path
 
 import pandas as pd
 
 READY = "_features"
-"""Ends the name of a data set that comes as ready-made features."""
+"""The end of the name of a data set that comes as ready-made features."""
 
 
 def benchmark(dataset: str) -> str:
@@ -14,9 +14,9 @@ def benchmark(dataset: str) -> str:
 
 
 def read_published() -> pd.DataFrame:
-    """Columns method, dataset, bits, k, map_ssvh (a fraction, `ssvh` protocol) and source.
+    """Read a table with columns method, dataset, bits, k, map_ssvh (a fraction) and source.
 
-    Methods and data sets have the names of `params.yaml` where they are found there. The features
-    are those of the literature, so the numbers compare only with runs on the same.
+    Methods and data sets have the names of `params.yaml` where they are found there. The numbers
+    follow the `ssvh` protocol, and compare only with runs on the same features.
     """
     return pd.read_csv(Path(__file__).with_suffix(".csv"))

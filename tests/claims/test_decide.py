@@ -13,10 +13,8 @@ from chain.claims.decide import (
     NOT_RUN,
     REACHED,
     REPRODUCED,
-    RULE,
     Measured,
     artifact_reader,
-    claims_markdown,
     decide,
     measure,
     verdict,
@@ -307,22 +305,6 @@ def test_float_features_have_no_code_length(tmp_path):
     assert len(read("demo", Side(FLOATS), "queries")) == 30
     assert len(read("demo", Side("chain", bits=16), "queries")) == 60
     assert read("demo", CHAIN, "queries").empty and read("other", Side(FLOATS), "queries").empty
-
-
-def test_markdown_by_hand():
-    table = decide(world({}), [], resamples=10).iloc[:2].copy()
-    table["claim"], table["data set"] = ["one", "two"], ["fcvid", "demo"]
-    table.loc[1, ["paper", "measured", "low", "high"]] = [np.nan, 0.1234, -0.05, 0.25]
-    table.loc[1, ["seeds", "queries"]] = [3, 1000]
-    table.loc[1, "verdict"] = NOT_REPRODUCED
-    assert claims_markdown(table) == (
-        "| claim | data set | verdict | paper | measured | 95 % interval | seeds | queries |\n"
-        "| --- | --- | --- | --: | --: | --: | --: | --: |\n"
-        "| one | fcvid | not run here (data absent) | +21.4 % | – | – | – | – |\n"
-        "| two | demo | not reproduced | – | +12.3 % | -5.0 % to +25.0 % | 3 | 1000 |\n"
-    )
-    assert claims_markdown(table, "aim").startswith("| claim | data set | verdict | aim |")
-    assert "An aim is reached if" in RULE
 
 
 def test_claims_are_frozen_and_need_no_figures():

@@ -8,23 +8,25 @@ from chain.figures.gallery import QueryRow, Retrieved, gallery
 from chain.figures.style import save
 
 
-def frame(value, height=12, width=12):
-    return np.full((height, width, 3), value, dtype=np.uint8)
+def clip(value, height=12, width=12):
+    """Three frames of grey levels `value`, `value` + 100 and `value` + 200."""
+    levels = (value + np.array([0, 100, 200])).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (3, height, width, 3))
 
 
 def query(methods=("chain", "conmh"), count=5, category="golf", value=7):
     results = {
         method: [
-            Retrieved(frame(10 * place + column), f"c{column}", column, column % 2 == place)
+            Retrieved(clip(10 * place + column), f"c{column}", column, column % 2 == place)
             for column in range(count)
         ]
         for place, method in enumerate(methods)
     }
-    return QueryRow(frame(value), category, results)
+    return QueryRow(clip(value), category, results)
 
 
-def frames(figure):
-    """Pixel value, frame colour and caption of every image, in the order they were drawn."""
+def strips(figure):
+    """First grey level, frame colour and caption of every strip, in the order they were drawn."""
     return [
         (
             int(np.asarray(panel.images[0].get_array())[0, 0, 0]),
@@ -36,7 +38,7 @@ def frames(figure):
 
 
 def test_frames_marks_and_captions():
-    drawn = frames(gallery([query()]))
+    drawn = strips(gallery([query()]))
     assert [value for value, _, _ in drawn] == [7, 0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
     assert drawn[0][2] == "query\ngolf"
     assert same_color(drawn[0][1], "black")
@@ -46,6 +48,14 @@ def test_frames_marks_and_captions():
         red, green, _ = to_rgb(colour)
         assert (green > 2 * red) if right else (red > 2 * green)
         assert caption == f"{'✓' if right else '✗'} distance {column}\nc{column}"
+
+
+def test_a_strip_shows_the_frames_of_its_clip_from_left_to_right():
+    panel = gallery([query()]).axes[0]
+    drawn = np.asarray(panel.images[0].get_array())
+    assert drawn.shape == (12, 36, 3)
+    np.testing.assert_array_equal(drawn[0, :, 0], np.repeat([7, 107, 207], 12))
+    assert [line.get_xdata()[0] for line in panel.lines] == [11.5, 23.5]  # between the frames
 
 
 def test_all_four_sides_have_the_colour():
@@ -77,9 +87,9 @@ def test_methods_keep_the_callers_order():
 @pytest.mark.parametrize(("height", "width"), [(12, 12), (9, 16), (16, 9)])
 @pytest.mark.parametrize("methods", [["chain"], ["chain", "conmh", "mcmsh"]])
 def test_nothing_is_cut_or_covered(height, width, methods):
-    image = frame(100, height, width)
-    found = [Retrieved(image, "a category with a long name", 64, True)] * 5
-    row = QueryRow(image, "a category with a long name", dict.fromkeys(methods, found))
+    frames = clip(50, height, width)
+    found = [Retrieved(frames, "a category with a long name", 64, True)] * 5
+    row = QueryRow(frames, "a category with a long name", dict.fromkeys(methods, found))
     figure = gallery([row, row])
     FigureCanvasAgg(figure).draw()
     boxes = [panel.get_tightbbox() for panel in figure.axes]
@@ -89,23 +99,23 @@ def test_nothing_is_cut_or_covered(height, width, methods):
         assert box.y0 >= 0 and box.y1 <= figure.bbox.y1
         assert not any(box.overlaps(other) for other in boxes[:place])
     shown = figure.axes[0].get_window_extent()
-    assert np.isclose(shown.width / shown.height, width / height)
+    assert np.isclose(shown.width / shown.height, 3 * width / height)
 
 
 def test_one_method_one_result():
-    drawn = frames(gallery([query(["chain"], count=1)]))
+    drawn = strips(gallery([query(["chain"], count=1)]))
     assert [caption for _, _, caption in drawn] == ["query\ngolf", "✓ distance 0\nc0"]
 
 
 def test_a_method_may_find_fewer():
     row = query()
-    shorter = QueryRow(row.image, row.category, {**row.results, "conmh": row.results["conmh"][:2]})
+    shorter = QueryRow(row.frames, row.category, {**row.results, "conmh": row.results["conmh"][:2]})
     assert len(gallery([shorter]).axes) == 1 + 5 + 2
 
 
 def test_long_names_and_dollars():
-    row = QueryRow(frame(0), "cost $5 or $6", {"chain": [Retrieved(frame(1), "n" * 50, 3, False)]})
-    drawn = frames(gallery([row]))
+    row = QueryRow(clip(0), "cost $5 or $6", {"chain": [Retrieved(clip(1), "n" * 50, 3, False)]})
+    drawn = strips(gallery([row]))
     assert drawn[0][2] == "query\ncost $5 or $6"
     assert drawn[1][2] == f"✗ distance 3\n{'n' * 19}…"
     assert not gallery([row]).axes[0].xaxis.label.get_parse_math()
@@ -127,4 +137,4 @@ def test_bad_input():
     with pytest.raises(InputError, match="no results"):
         gallery([query(methods=[])])
     with pytest.raises(InputError, match="different shapes"):
-        gallery([query(), QueryRow(frame(0, 9, 16), "golf", query().results)])
+        gallery([query(), QueryRow(clip(0, 9, 16), "golf", query().results)])

@@ -13,6 +13,7 @@ from chain.figures.learning_curves import learning_curves
 from chain.figures.map_curves import map_curves
 from chain.figures.precision_recall import precision_recall
 from chain.figures.style import METHOD_STYLES, save
+from chain.results.labels import method_label
 
 THREE = ["lsh", "conmh", "chain"]
 FOUR_SETS = ["fcvid", "activitynet", "ucf101", "hmdb51"]
@@ -174,7 +175,7 @@ def test_map_curves_panels_lines_and_labels():
             for method in THREE:
                 of_panel = (table["dataset"] == dataset) & (table["bits"] == bits)
                 want = table[of_panel & (table["method"] == method)].sort_values("k")
-                drawn = line(panel, METHOD_STYLES[method].label)
+                drawn = line(panel, method_label(method))
                 np.testing.assert_array_equal(drawn.get_xdata(), [5, 20, 100])
                 np.testing.assert_array_equal(drawn.get_ydata(), want["map_strict"])
                 assert same_color(drawn.get_color(), METHOD_STYLES[method].colour)

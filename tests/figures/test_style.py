@@ -1,21 +1,20 @@
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 from chain.figures.style import (
     DPI,
     METHOD_STYLES,
-    dataset_label,
     house_style,
     legend_columns,
     method_style,
-    ordered,
     save,
     shorten,
 )
+from chain.results.labels import METHOD_LABELS
 
 # Machado et al., "A physiologically-based model for simulation of color vision deficiency", 2009:
 # linear RGB as seen without the long-wave and without the middle-wave cones.
@@ -63,22 +62,15 @@ def test_colours_of_methods_stay_apart_for_the_colour_blind(seen):
 
 
 def test_methods_differ_without_colour_and_chain_is_the_boldest():
-    styles = list(METHOD_STYLES.values())
+    styles = METHOD_STYLES.values()
     assert len({style.marker for style in styles}) == len(styles)
-    assert len({style.label for style in styles}) == len(styles)
-    assert max(styles, key=lambda style: style.width).label == "CHAIN"
+    assert max(METHOD_STYLES, key=lambda method: METHOD_STYLES[method].width) == "chain"
 
 
-def test_names_in_print():
-    assert method_style("conmh").label == "ConMH"
-    assert method_style("mine").label == "mine"
-    assert dataset_label("activitynet") == "ActivityNet"
-    assert dataset_label("clips") == "clips"
-    assert dataset_label("fcvid_features") == "FCVID (ready-made features)"
-
-
-def test_methods_keep_one_order_and_unknown_ones_follow():
-    assert ordered(["b", "chain", "a", "lsh", "chain"]) == ["lsh", "chain", "b", "a"]
+def test_every_method_with_a_label_has_a_style():
+    assert list(METHOD_STYLES) == list(METHOD_LABELS)
+    unknown = method_style("mine")
+    assert unknown not in METHOD_STYLES.values() and same_color(unknown.colour, "black")
 
 
 def test_shorten():

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chain.report.content import Cell, Curves, Figure, Report, Section, Series, Table
+from chain.report.charts import Chart, Series
+from chain.report.content import Figure, Report, Section
+from chain.results.table import Cell, Table
 
 HOSTILE = '</script><script>window.broken = 1</script><!-- & "it\'s" $title'
 LONG = "anamewithoutanyplacewhereitcouldbebroken" * 3
@@ -18,7 +20,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     row = (Cell("CHAIN"), Cell(HOSTILE), *(Cell(f"0.{n:03}", n == 500) for n in range(500, 512)))
     header = ("method", "note", *(f"mAP@{n}" for n in range(12)))
     table = Table("Wide", header, (row, row), (False, False, *(True for _ in range(12))))
-    curves = Curves(
+    chart = Chart(
         "mAP@K",
         "K",
         "mAP",
@@ -28,9 +30,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
             Series(HOSTILE + LONG, "grey", (5, 20, 100), (0.1, 0.125, 0.1), dash=":", width=2.5),
         ),
     )
-    one = Curves("One point", "x", "y", (Series("dot", "black", (3,), (2.5,)),))
+    one = Chart("One point", "x", "y", (Series("dot", "black", (3,), (2.5,)),))
     sections = (
-        Section("Results", "First.\n\nSecond & last.", (table,), (curves, one)),
+        Section("Results", "First.\n\nSecond & last.", (table,), (chart, one)),
         Section("Results", "", figures=(Figure(path, "A wide figure"),)),
         Section("Parameters", HOSTILE),
         Section("±"),

@@ -9,7 +9,8 @@ import pytest
 
 from chain.core.errors import InputError
 from chain.figures.style import DPI
-from chain.report.content import Cell, Curves, Figure, Report, Section, Series, Table
+from chain.report.charts import Chart, Series
+from chain.report.content import Figure, Report, Section
 from chain.report.page import render
 
 VOID = {"meta", "link", "img"}
@@ -117,7 +118,7 @@ def test_curves_survive_json(page: Page, report: Report) -> None:
     data, _, script = page.texts["script"]
     assert "<" not in data
     assert "ResizeObserver" in script
-    want = report.sections[0].curves[0]
+    want = report.sections[0].charts[0]
     got = json.loads(data)
     assert (got["x"], got["y"]) == (want.x_label, want.y_label)
     for series, line in zip(want.series, got["series"], strict=True):
@@ -126,8 +127,8 @@ def test_curves_survive_json(page: Page, report: Report) -> None:
 
 
 def test_numbers_keep_six_digits_and_the_bytes_do_not_change(report: Report) -> None:
-    curves = Curves("c", "x", "y", (Series("s", "red", (1,), (2 / 3,)),))
-    html = render(dataclasses.replace(EMPTY, sections=(Section("h", curves=(curves,)),)))
+    chart = Chart("c", "x", "y", (Series("s", "red", (1,), (2 / 3,)),))
+    html = render(dataclasses.replace(EMPTY, sections=(Section("h", charts=(chart,)),)))
     assert '"y": [0.666667]' in html
     assert render(report) == render(dataclasses.replace(report))
     assert render(report) != render(dataclasses.replace(report, title="Other"))
@@ -150,19 +151,3 @@ def test_bad_figures(tmp_path: Path) -> None:
         (tmp_path / "bad.png").write_bytes(content)
         with pytest.raises(InputError, match=r"bad\.png: not a PNG file"):
             render(with_figure(tmp_path / "bad.png"))
-
-
-def test_bad_content() -> None:
-    with pytest.raises(InputError, match="table 't': 2 columns, but a row of 1"):
-        Table("t", ("a", "b"), ((Cell("1"),),), (False, True))
-    with pytest.raises(InputError, match="table 't': 2 columns, but a row of 3"):
-        Table("t", ("a", "b"), (), (False, True, True))
-    with pytest.raises(InputError, match="curves 'c': no series"):
-        Curves("c", "x", "y", ())
-    for x, y, sd in (((), (), None), ((1, 2), (1,), None), ((1,), (1,), (1, 2))):
-        with pytest.raises(InputError, match="series 's': expected x, y and sd of one length"):
-            Series("s", "red", x, y, sd)
-    with pytest.raises(InputError, match="series 's' holds something else than finite numbers"):
-        Series("s", "red", (1,), (float("nan"),))
-    with pytest.raises(InputError, match="series 's' holds something else than finite numbers"):
-        Series("s", "red", (1,), (1,), (float("inf"),))

@@ -1,49 +1,131 @@
 """What is committed belongs together: the README's table and the report show these metrics."""
 
+import json
 import re
+from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
 from chain.core import params
-from chain.figures.style import dataset_label
-from chain.report.convert import tables_from_markdown
-from chain.report.sections import readme_table
+from chain.results.labels import dataset_label, method_label, ordered
 
 ROOT = Path(__file__).parents[2]
+K = params.load(ROOT / "params.yaml")["figures"]["k"]
+METRICS: dict[str, Any] = json.loads((ROOT / "metrics/retrieval.json").read_text())
+WIDE = pd.read_csv(ROOT / "metrics/retrieval.csv")
+
+HALF = 0.00051  # of the last digit that is printed, and of the sixth that the files hold
+
+Cell = tuple[str, str, int]
+"""Data set, method and code length."""
+
+Rows = list[list[str]]
+"""A table's lines, each a list of the texts of its cells; the first is the header."""
 
 
-def scores() -> pd.DataFrame:
-    wide = pd.read_csv(ROOT / "metrics/retrieval.csv")
-    k = params.load(ROOT / "params.yaml")["figures"]["k"]
-    names = {f"map_strict@{k}": "map_strict", f"sd_strict@{k}": "sd_strict"}
-    kept = [name for name in names if name in wide]
-    return wide[["dataset", "method", "bits", *kept]].rename(columns=names).assign(k=k)
+def pipe_tables(text: str) -> list[Rows]:
+    """The tables of a Markdown text, without the rule below each header."""
+    blocks = re.findall(r"(?:^\|.*\|\n?)+", text, re.MULTILINE)
+    lines = [block.strip().splitlines() for block in blocks]
+    return [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in (block[0], *block[2:])]
+        for block in lines
+    ]
 
 
-def floats(k: int) -> pd.DataFrame:
-    """The float features' mAP@k, which stands in the tables only."""
-    tables = tables_from_markdown((ROOT / "metrics/retrieval.md").read_text())
-    (shown,) = (table for table in tables if table.caption == "Without a code")
-    column = shown.header.index(f"mAP@{k}")
-    by_label = {row[0].text: float(row[column].text) for row in shown.rows}
-    datasets = scores()["dataset"].unique()
-    values = [by_label[dataset_label(name)] for name in datasets]
-    return pd.DataFrame({"dataset": datasets, "k": k, "map_strict": values})
+class Page(HTMLParser):
+    """The tables of a page by their caption; the best cells stand between asterisks."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tables: dict[str, Rows] = {}
+        self.caption, self.inside = "", ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag
+        if tag == "table":
+            self.caption = ""
+        elif tag == "tr":
+            self.tables.setdefault(self.caption, []).append([])
+        elif tag in ("td", "th"):
+            self.tables[self.caption][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "caption":
+            self.caption = data
+        elif self.inside in ("td", "th", "b"):
+            self.tables[self.caption][-1][-1] = f"**{data}**" if self.inside == "b" else data
 
 
-def test_the_readme_shows_these_metrics() -> None:
+def assert_shows(texts: list[str], cells: list[Cell], protocol: str, k: int) -> None:
+    """Cells that compete: each has its mean (as in the JSON) and sd (CSV), and the best is bold."""
+    means = [text.strip("*")[:5] for text in texts]
+    for text, mean, (dataset, method, bits) in zip(texts, means, cells, strict=True):
+        row = WIDE.query("dataset == @dataset and method == @method and bits == @bits")
+        want = [METRICS[dataset][method][f"b{bits}"][protocol][f"map{k}"]]
+        if f"sd_{protocol}@{k}" in WIDE:
+            want.append(row[f"sd_{protocol}@{k}"].item())
+        shown = [float(number) for number in text.strip("*").split(" ± ")]
+        assert shown == pytest.approx(want, abs=HALF, rel=0), (text, dataset, method, bits, k)
+        assert text.startswith("**") == (mean == max(means) and len(texts) > 1), text
+
+
+def test_the_readme_shows_these_metrics_cell_by_cell() -> None:
     readme = (ROOT / "README.md").read_text()
     block = re.search(r"<!-- results:begin -->(.*)<!-- results:end -->", readme, re.DOTALL)
     assert block is not None
-    table = scores()
-    k = int(table["k"].iloc[0])
-    assert block[1].strip() == readme_table(table, floats(k), k).strip()
+    tables = pipe_tables(block[1])
+    assert [header[0] for header, *_ in tables] == [
+        f"{dataset_label(dataset)}, mAP@{K}" for dataset in METRICS
+    ]
+    for dataset, (header, *rows) in zip(METRICS, tables, strict=True):
+        methods = ordered(METRICS[dataset])
+        lengths = sorted(WIDE.loc[WIDE["dataset"] == dataset, "bits"].unique())
+        assert header[1:] == [f"{bits} bits" for bits in lengths]
+        assert [row[0] for row in rows[:-1]] == [method_label(method) for method in methods]
+        for column, bits in enumerate(lengths, start=1):
+            cells = [(dataset, method, bits) for method in methods]
+            assert_shows([row[column] for row in rows[:-1]], cells, "strict", K)
+        assert rows[-1] == ["*float features, cosine*", *[without_code(dataset)] * len(lengths)]
 
 
-def test_the_report_shows_these_metrics_and_parameters() -> None:
+def without_code(dataset: str) -> str:
+    """The float features' mAP@K, which stands in no other file than retrieval.md."""
+    header, *rows = pipe_tables((ROOT / "metrics/retrieval.md").read_text())[-1]
+    (row,) = [row for row in rows if row[0] == dataset_label(dataset)]
+    return row[header.index(f"mAP@{K}")]
+
+
+def test_the_report_shows_these_metrics_cell_by_cell() -> None:
+    tables = Page((ROOT / "plots/report.html").read_text()).tables
+    for protocol in ("strict", "ssvh"):
+        header, *rows = tables[f"mAP@K, {protocol} protocol"]
+        topk = [int(name.removeprefix("mAP@")) for name in header[3:]]
+        assert topk == params.load(ROOT / "params.yaml")["evaluation"]["topk"]
+        cells = list(WIDE[["dataset", "method", "bits"]].itertuples(index=False, name=None))
+        assert [row[:3] for row in rows] == [
+            [dataset_label(dataset), str(bits), method_label(method)]
+            for dataset, method, bits in cells
+        ]
+        for _, part in WIDE.groupby(["dataset", "bits"]):
+            for column, k in enumerate(topk, start=3):
+                texts = [rows[place][column] for place in part.index]
+                assert_shows(texts, [cells[place] for place in part.index], protocol, k)
+
+
+def test_the_report_shows_these_parameters(tmp_path: Path) -> None:
     page = (ROOT / "plots/report.html").read_text()
-    for value in scores()["map_strict"]:
-        assert f"{value:.3f}" in page
-    shipped = params.load(ROOT / "params.yaml")
-    assert f"repeats: {shipped['repeats']}" in page
+    shown = re.search(r'<pre tabindex="0">\n(.*?)</pre>', page, re.DOTALL)
+    assert shown is not None
+    (tmp_path / "params.yaml").write_text(unescape(shown[1]))
+    keys = ("seed", "repeats", "evaluation")
+    committed, printed = (params.load(folder / "params.yaml") for folder in (ROOT, tmp_path))
+    assert params.select(printed, keys) == params.select(committed, keys)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chain.core.errors import InputError
-from chain.results.tables import float_table, markdown_table, wide_curve, wide_table
+from chain.results.wide import in_order, wide_curve, wide_table
 
 
 def rows(*values, columns=("dataset", "method", "bits", "k", "map_strict")):
@@ -48,69 +48,27 @@ def test_wide_table_of_several_values_survives_csv():
     pd.testing.assert_frame_equal(back, wide, check_names=False, check_dtype=False)
 
 
-def test_markdown_by_hand():
-    assert markdown_table(SMALL) == (
-        "| data set | bits | method | mAP@5 | mAP@20 |\n"
-        "| --- | --: | --- | --: | --: |\n"
-        "| UCF101 | 16 | CHAIN | 0.200 | 0.100 |\n"
-        "| UCF101 | 32 | LSH | 0.400 | **0.300** |\n"
-        "| UCF101 | 32 | CHAIN | **0.500** | 0.250 |\n"
-        "| Demo | 16 | CHAIN | – | 0.750 |\n"
-    )
-
-
-def test_markdown_ties_share_the_bold_as_printed():
-    table = rows(
-        ("demo", "lsh", 64, 5, 0.50014),
-        ("demo", "conmh", 64, 5, 0.49961),
-        ("demo", "chain", 64, 5, 0.4994),
-    )
-    cells = [line.split(" | ")[-1] for line in markdown_table(table).splitlines()[2:]]
-    assert cells == ["**0.500** |", "**0.500** |", "0.499 |"]
-
-
-def test_markdown_mean_and_spread():
-    table = rows(("demo", "lsh", 64, 5, 0.4), ("demo", "chain", 64, 5, 0.5))
-    table["sd_strict"] = [0.0123, 0.0456]
-    assert "| LSH | 0.400 ± 0.012 |" in markdown_table(table)
-    assert "| CHAIN | **0.500 ± 0.046** |" in markdown_table(table)
-    table["sd_strict"] = [0.0123, np.nan]  # one seed has no spread
-    assert "| LSH | 0.400 ± 0.012 |" in markdown_table(table)
-    assert "| CHAIN | **0.500** |" in markdown_table(table)
-
-
-def test_markdown_of_the_other_protocol():
-    table = SMALL.rename(columns={"map_strict": "map_ssvh"}).assign(sd_strict=1.0)
-    assert "±" not in markdown_table(table, "ssvh")
-    with pytest.raises(InputError, match="no column 'map_strict'"):
-        markdown_table(table)
-
-
-def test_a_perfect_score_is_bold():
-    table = rows(("demo", "lsh", 64, 5, 0.9999), ("demo", "chain", 64, 5, 1.0))
-    assert markdown_table(table).count("**1.000**") == 2
-
-
-def test_one_method_alone_is_not_best():
-    assert "**" not in markdown_table(SMALL[SMALL["method"] == "chain"])
-
-
-@pytest.mark.parametrize("make", [lambda table: wide_table(table, ["map_strict"]), markdown_table])
-def test_bad_tables(make):
+def test_bad_tables():
     for column in SMALL.columns:
         with pytest.raises(InputError, match=f"no column '{column}'"):
-            make(SMALL.drop(columns=column))
+            wide_table(SMALL.drop(columns=column), ["map_strict"])
     with pytest.raises(InputError, match="'map_strict' holds NaN"):
-        make(SMALL.assign(map_strict=np.nan))
+        wide_table(SMALL.assign(map_strict=np.nan), ["map_strict"])
     with pytest.raises(InputError, match="two rows with the same"):
-        make(pd.concat([SMALL, SMALL]))
-    with pytest.raises(InputError, match="no rows"):
-        make(SMALL.iloc[:0])
+        wide_table(pd.concat([SMALL, SMALL]), ["map_strict"])
 
 
-def test_tables_do_not_depend_on_the_order_of_methods_and_lengths():
-    shuffled = SMALL.iloc[:6].sample(frac=1, random_state=1)
-    assert markdown_table(shuffled) == markdown_table(SMALL.iloc[:6])
+def test_data_sets_keep_their_order_and_the_rest_is_sorted():
+    found = in_order(SMALL.iloc[::-1])[["dataset", "bits", "method", "k"]]
+    assert list(found.itertuples(index=False, name=None)) == [
+        ("demo", 16, "chain", 20),
+        ("ucf101", 16, "chain", 20),
+        ("ucf101", 16, "chain", 5),
+        ("ucf101", 32, "lsh", 20),
+        ("ucf101", 32, "lsh", 5),
+        ("ucf101", 32, "chain", 20),
+        ("ucf101", 32, "chain", 5),
+    ]
 
 
 def test_wide_curve_of_map_is_a_plain_pivot():
@@ -152,19 +110,3 @@ def test_wide_curve_refuses():
         wide_curve(table, "demo", 64, "rank", "precision")
     with pytest.raises(InputError, match="'precision' holds NaN"):
         wide_curve(table.assign(precision=np.nan), "demo", 64, "recall", "precision")
-
-
-def test_float_table_by_hand():
-    table = pd.DataFrame(
-        {
-            "dataset": ["ucf101", "ucf101", "demo", "demo"],
-            "k": [20, 5, 5, 20],
-            "map_strict": [0.25, 0.5, 0.1234, 0.9876],
-        }
-    )
-    assert float_table(table) == (
-        "| data set | strict protocol | mAP@5 | mAP@20 |\n"
-        "| --- | --- | --: | --: |\n"
-        "| UCF101 | float features, cosine | 0.500 | 0.250 |\n"
-        "| Demo | float features, cosine | 0.123 | 0.988 |\n"
-    )

@@ -1,14 +1,14 @@
-"""Generated text inside a hand-written Markdown file, between two comments."""
+"""A block of generated text in the hand-written README, between two comments."""
 
 from chain.core.errors import InputError
 
 
 def replace_block(text: str, name: str, new: str) -> str:
-    """`text` with `new` in place of what stands between the two markers of `name`.
+    """Put `new` in place of what stands in `text` between the two markers of `name`.
 
-    The markers are `<!-- name:begin -->` and `<!-- name:end -->` and stay; a blank line parts them
-    from `new`. Doing it twice changes nothing more. Raises InputError unless each of the two is
-    there once, the beginning first, and if `new` holds one.
+    The markers `<!-- name:begin -->` and `<!-- name:end -->` stay, and a blank line parts them from
+    `new`. Doing it twice changes nothing more. Raises InputError unless each marker is there once
+    and the beginning comes first, and if `new` holds a marker.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     for marker in (begin, end):

@@ -1,7 +1,7 @@
 import pytest
 
 from chain.core.errors import InputError
-from chain.report.readme import replace_block
+from chain.report.readme_block import replace_block
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 TEXT = f"# Title\n\n{BEGIN}\nold\n{END}\n\nRest <!-- other:begin --> $1 \\1\n"

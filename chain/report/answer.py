@@ -1,0 +1,68 @@
+"""The answer that a report opens with: which method won, by how much, and on what."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from chain.results.labels import dataset_label, method_label, ordered
+from chain.results.score_cells import mean_and_sd
+
+BASELINE = "conmh"
+NOTHING = "No data set of this run has categories, so there is nothing to evaluate."
+
+
+def answers(scores: pd.DataFrame, floats: pd.DataFrame, bits: int, k: int, seeds: int) -> list[str]:
+    """The `answer` for each data set, or one sentence that says why there is none."""
+    if scores.empty:
+        return [NOTHING]
+    names = scores["dataset"].unique()
+    return [answer(scores, floats, name, bits, k, seeds) for name in names]
+
+
+def answer(
+    scores: pd.DataFrame, floats: pd.DataFrame, dataset: str, bits: int, k: int, seeds: int
+) -> str:
+    """Two sentences on one data set, with codes of `bits` bits and strict mAP@`k`.
+
+    The first names the method with the highest mean over `seeds` seeds. The second says how far it
+    is from ConMH and from the float features that the codes are made from, and which methods do not
+    beat these features.
+
+    `scores` has columns dataset, method, bits, k, map_strict and, for several seeds, sd_strict.
+    `floats` has columns dataset, k and map_strict.
+    """
+    cell = scores[(scores["dataset"] == dataset) & (scores["bits"] == bits) & (scores["k"] == k)]
+    rows = {str(row["method"]): row for row in cell.to_dict("records")}
+    means = {method: float(rows[method]["map_strict"]) for method in ordered(rows)}
+    best = max(means, key=lambda method: means[method])
+    spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
+    first = (
+        f"On {dataset_label(dataset)}, {method_label(best)} ranks best with {bits}-bit codes: its "
+        f"mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, {spread})."
+    )
+    without_code = floats[(floats["dataset"] == dataset) & (floats["k"] == k)]["map_strict"].item()
+    gaps = [
+        f"{_gap(means[best], without_code)} the float features that the codes are made from "
+        f"({without_code:.3f})"
+    ]
+    if BASELINE in means and best != BASELINE:
+        score = mean_and_sd(rows[BASELINE])
+        gaps.insert(0, f"{_gap(means[best], means[BASELINE])} {method_label(BASELINE)} ({score})")
+    second = f"That is {_listed(gaps)}"
+    below = [method_label(method) for method in means if means[method] <= without_code]
+    if below:
+        verb = "does" if len(below) == 1 else "do"
+        second += f"; {_listed(below)} {verb} not beat the float features"
+    return f"{first} {second}."
+
+
+def _gap(ours: float, theirs: float) -> str:
+    """How far `ours` lies from `theirs`, which is above 0, in percent."""
+    percent = round(100 * (ours / theirs - 1))
+    if not percent:
+        return "as much as"
+    return f"{abs(percent)} % {'above' if percent > 0 else 'below'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from chain.report.answer import NOTHING, answer, answers
+
+SCORES = pd.DataFrame(
+    [
+        ("ucf101", "chain", 64, 20, 0.5, 0.01),
+        ("ucf101", "lsh", 64, 20, 0.1, 0.02),
+        ("ucf101", "conmh", 64, 20, 0.4, 0.03),
+        ("ucf101", "bth", 64, 20, 0.25, 0.04),
+        ("ucf101", "bth", 32, 20, 0.9, 0.0),  # another code length, K and data set
+        ("ucf101", "bth", 64, 5, 0.9, 0.0),
+        ("demo", "chain", 64, 20, 0.2, 0.0),
+        ("demo", "conmh", 64, 20, 0.4, 0.0),
+    ],
+    columns=["dataset", "method", "bits", "k", "map_strict", "sd_strict"],
+)
+FLOATS = pd.DataFrame(
+    {"dataset": ["ucf101", "ucf101", "demo"], "k": [5, 20, 20], "map_strict": [0.9, 0.25, 0.5]}
+)
+
+
+def only(*methods: str) -> pd.DataFrame:
+    return SCORES[SCORES["method"].isin(methods) & (SCORES["dataset"] == "ucf101")]
+
+
+def test_by_hand() -> None:
+    assert answer(SCORES, FLOATS, "ucf101", 64, 20, 3) == (
+        "On UCF101, CHAIN ranks best with 64-bit codes: its mAP@20 is 0.500 ± 0.010 (strict "
+        "protocol, mean ± sd over 3 seeds). That is 25 % above ConMH (0.400 ± 0.030) and 100 % "
+        "above the float features that the codes are made from (0.250); LSH and BTH do not beat "
+        "the float features."
+    )
+
+
+def test_the_baseline_itself_may_win_and_stay_below_the_features() -> None:
+    assert answer(SCORES, FLOATS, "demo", 64, 20, 3).partition("seeds). ")[2] == (
+        "That is 20 % below the float features that the codes are made from (0.500); ConMH and "
+        "CHAIN do not beat the float features."
+    )
+
+
+def test_a_run_without_the_baseline_and_with_one_seed() -> None:
+    scores = only("chain", "bth").drop(columns="sd_strict")
+    assert answer(scores, FLOATS, "ucf101", 64, 20, 1) == (
+        "On UCF101, CHAIN ranks best with 64-bit codes: its mAP@20 is 0.500 (strict protocol, one "
+        "seed). That is 100 % above the float features that the codes are made from (0.250); BTH "
+        "does not beat the float features."
+    )
+
+
+def test_all_methods_beat_the_features() -> None:
+    assert answer(only("chain", "conmh"), FLOATS, "ucf101", 64, 20, 3).endswith("(0.250).")
+
+
+@pytest.mark.parametrize(("theirs", "gap"), [(0.5, "as much as"), (0.501, "as much as")])
+def test_no_gap_in_whole_percent(theirs: float, gap: str) -> None:
+    floats = FLOATS.assign(map_strict=theirs)
+    text = answer(only("chain"), floats, "ucf101", 64, 20, 3)
+    assert f"That is {gap} the float features" in text
+    assert text.endswith("CHAIN does not beat the float features.")
+
+
+def test_a_spread_that_is_not_known() -> None:
+    text = answer(SCORES.assign(sd_strict=np.nan), FLOATS, "ucf101", 64, 20, 3)
+    assert "is 0.500 (strict" in text and "ConMH (0.400) and" in text
+
+
+def test_one_answer_a_data_set() -> None:
+    found = answers(SCORES, FLOATS, 64, 20, 3)
+    assert found == [answer(SCORES, FLOATS, name, 64, 20, 3) for name in ("ucf101", "demo")]
+    assert answers(pd.DataFrame(), pd.DataFrame(), 64, 20, 3) == [NOTHING]
