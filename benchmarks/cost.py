@@ -14,13 +14,14 @@ from typing import Any
 import torch
 
 from chain.core import params
+from chain.core.params import PARAMS
 from chain.datasets.manifest import select
 from chain.methods.base import encoded_frames
 from chain.methods.saved import load_method
 from chain.retrieval.codes import load_codes
 from chain.retrieval.hamming import nearest
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS, PARAMS
+from stages.common import ARTIFACTS
 
 ROUNDS, BITS, TOP = 7, 64, 100
 BATCH = 256

@@ -4,9 +4,10 @@ import json
 
 from chain.core import params
 from chain.core.files import replacing, write_json
+from chain.core.params import PARAMS, profile_path
 from chain.pipeline.recipes import UNCHANGED, write_recipe
 from chain.pipeline.schema import Checked
-from stages.common import ARTIFACTS, PARAMS, profile_path, run
+from stages.common import ARTIFACTS, run
 
 
 def check() -> str:

@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +13,7 @@ from pydantic import BaseModel
 from chain.core import params
 from chain.core.errors import InputError
 
-PARAMS = Path("params.yaml")
 ARTIFACTS = Path("artifacts")
-DATA_ROOT = "CHAIN_DATA"
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -26,30 +24,27 @@ def parameters(*keys: str) -> list[Any]:
     A stage must list the same keys in `dvc.yaml` (a test compares them), or DVC would not re-run it
     when they change. `runtime` alone stays untracked, since it changes no result.
     """
-    return list(params.select(params.load(PARAMS), keys, str(PARAMS)).values())
+    return _select(params.PARAMS, keys)
 
 
 def profile(dataset: str, *keys: str) -> list[Any]:
-    """The values at dotted keys of `params/<data set>.yaml`, in order, as for `parameters`."""
-    path = profile_path(dataset)
-    return list(params.select(params.load(path), keys, str(path)).values())
-
-
-def profile_path(dataset: str) -> Path:
-    """The file that holds a data set's profile."""
-    return Path("params", f"{dataset}.yaml")
+    """The values at dotted keys of a data set's profile, in order, as for `parameters`."""
+    return _select(params.profile_path(dataset), keys)
 
 
 def parsed(schema: type[P], key: str, dataset: str | None = None) -> P:
     """The block at `key` of `params.yaml`, or of a data set's profile, checked by its schema."""
-    path = PARAMS if dataset is None else profile_path(dataset)
-    (block,) = parameters(key) if dataset is None else profile(dataset, key)
-    return params.parse(schema, block, key, str(path))
+    path = params.PARAMS if dataset is None else params.profile_path(dataset)
+    return params.parse(schema, _select(path, [key])[0], key, path)
+
+
+def _select(path: Path, keys: Sequence[str]) -> list[Any]:
+    return list(params.select(params.load(path), keys, path).values())
 
 
 def data_root(root: str) -> Path:
     """Where a data set's clips lie: relative to $CHAIN_DATA, or to `data/` without it."""
-    return Path(os.environ.get(DATA_ROOT, "data")) / root
+    return Path(os.environ.get("CHAIN_DATA", "data")) / root
 
 
 def run(stage: Callable[..., str], *options: str) -> None:

@@ -9,8 +9,7 @@ from stages.common import ARTIFACTS, parameters, run
 
 
 def export_codes(folder: str) -> str:
-    datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
-    dataset = datasets[0]
+    (dataset, *_), method, bits, seed = parameters("datasets", "method", "bits", "seed")
     cell = f"{method}_{bits}"
     codes = load_codes(ARTIFACTS / "codes" / dataset / cell, seed)
     clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")

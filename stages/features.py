@@ -7,6 +7,7 @@ import numpy as np
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
 from chain.core.files import replacing, write_json
+from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.core.scratch import scratch_folder
 from chain.datasets.feature_files import ReadyConfig
@@ -16,23 +17,20 @@ from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.features.convert import convert
 from chain.features.engine import feature_computer
-from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, profile_path, run
+from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
 
 def features(dataset: str) -> str:
     source, backbone, bank = profile(dataset, "source", "backbone", "bank")
     roles = parsed(Roles, "roles", dataset)
     augment, runtime = parameters("augment", "runtime")
-    file = str(profile_path(dataset))
-    ready = source_config(source, "source", file)
+    ready = source_config(source, "source", file := profile_path(dataset))
     frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "features" / dataset
     weights = ARTIFACTS / "backbones" / f"{dataset}.pt"
-    index = read_index(frames / "index.csv")
-    train = select(index, roles.train)
+    train = select(index := read_index(frames / "index.csv"), roles.train)
     made_with = {"backbone": backbone, "roles": roles.model_dump()}
     key = made_with | {"source": source, "bank": bank, "augment": augment}
-    inputs = [*sorted(frames.iterdir()), weights]
-    with scratch_folder(f"features-{dataset}", key, inputs) as scratch:
+    with scratch_folder(f"features-{dataset}", key, [*frames.iterdir(), weights]) as scratch:
         if isinstance(ready, ReadyConfig):
             clean = convert(ready, data_root(ready.root), index, scratch)
         else:

@@ -10,8 +10,7 @@ METRICS, PLOTS = Path("metrics"), Path("plots/headline")
 
 
 def headline() -> str:
-    datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
-    dataset = datasets[0]
+    (dataset, *_), method, bits, seed = parameters("datasets", "method", "bits", "seed")
     cell = (ARTIFACTS, dataset, method, bits)
     scores = over_seeds(read_cell(*cell, "map"), "k")
     by_rank = over_seeds(read_cell(*cell, "by_rank"), "rank")

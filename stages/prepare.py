@@ -3,19 +3,20 @@
 import shutil
 
 from chain.core.files import replacing, write_json
+from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig
 from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
 from chain.datasets.sources import SOURCES, source_config, wanted_downloads
 from chain.downloads.fetch import obtain
-from stages.common import ARTIFACTS, data_root, parsed, profile, profile_path, run
+from stages.common import ARTIFACTS, data_root, parsed, profile, run
 
 
 def prepare(dataset: str) -> str:
     (source,) = profile(dataset, "source")
     roles = parsed(Roles, "roles", dataset)
     workers = parsed(RuntimeConfig, "runtime").workers
-    file = str(profile_path(dataset))
+    file = profile_path(dataset)
     config, (_, index) = source_config(source, "source", file), SOURCES[source["kind"]]
     out = ARTIFACTS / "clips" / dataset
     with scratch_folder(f"prepare-{dataset}", {"source": source}, []) as scratch:

@@ -11,10 +11,11 @@ from chain.backbones.networks import PRETRAIN
 from chain.backbones.pretraining import PretrainConfig, pretrain
 from chain.backbones.weights import backbone_config, load_weights
 from chain.core.files import replacing
+from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import Roles, read_index, select
-from stages.common import ARTIFACTS, parsed, profile, profile_path, run
+from stages.common import ARTIFACTS, parsed, profile, run
 
 
 def backbone_weights(dataset: str) -> str:

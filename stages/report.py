@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from chain.claims.claims_table import RULE
 from chain.core.files import replacing
+from chain.core.params import PARAMS, profile_path
 from chain.report.answer import answers
-from chain.report.content import Figure, Report, Section
+from chain.report.content import Report
 from chain.report.page import render
 from chain.report.readme_block import replace_block
-from chain.report.sections import figure_sections, opening_section, result_section
+from chain.report.sections import report_sections
 from chain.report.versions import installed_versions
 from chain.results.grid import over_seeds, read_all_floats, read_grid
 from chain.results.map_tables import readme_tables
 from chain.results.table import read_tables
-from stages.common import ARTIFACTS, PARAMS, parameters, run
+from stages.common import ARTIFACTS, parameters, run
 
 PLOTS, README = Path("plots"), Path("README.md")
 REPORTED = ("retrieval", "claims", "ablations", "transfer", "cost")
@@ -28,32 +28,10 @@ def report(lengths: str) -> str:
     scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
     floats, k = read_all_floats(ARTIFACTS, datasets), figures["k"]
     tables = {name: read_tables(ARTIFACTS / "tables" / f"{name}.json") for name in REPORTED}
-    sensitivity = tuple(
-        Figure(path, "Sensitivity to each parameter")
-        for path in sorted((PLOTS / "ablations").glob("*.png"))
-    )
-    sections = [
-        result_section(scores, tables["retrieval"]),
-        Section("Claims of the paper", RULE.replace("*", ""), tables["claims"]),
-        *figure_sections(PLOTS),
-        Section(
-            "Ablations",
-            "Each variant changes one thing; default is the method as it stands above.",
-            tables["ablations"],
-            figures=sensitivity,
-        ),
-        Section(
-            "Transfer",
-            "Each method is trained on one data set and evaluated on another that shares its CNN.",
-            tables["transfer"],
-        ),
-        Section("Cost", tables=tables["cost"]),
-    ]
-    answer = opening_section(answers(scores, floats, bits[-1], k, repeats), PLOTS)
     page = Report(
         "CHAIN: self-supervised video hashing",
-        (answer, *(one for one in sections if one.tables or one.figures)),
-        PARAMS.read_text(),
+        report_sections(answers(scores, floats, bits[-1], k, repeats), scores, tables, PLOTS),
+        {str(path): path.read_text() for path in (PARAMS, *map(profile_path, datasets))},
         installed_versions(PACKAGES),
         {"trainings": ", ".join(map(str, range(seed, seed + repeats)))},
     )

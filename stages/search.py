@@ -9,6 +9,7 @@ import numpy as np
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
 from chain.core.errors import InputError
+from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_index
 from chain.features.bank import FeatureExtractor
@@ -18,12 +19,11 @@ from chain.search.index import origin
 from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
 from chain.search.sheet import contact_sheet, results
 from chain.video.pack import DecodeConfig
-from stages.common import ARTIFACTS, parameters, parsed, profile, profile_path
+from stages.common import ARTIFACTS, parameters, parsed, profile
 
 
 def search(video: Path, k: int, sheet: Path | None) -> str:
-    datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
-    dataset = datasets[0]
+    (dataset, *_), method, bits, seed = parameters("datasets", "method", "bits", "seed")
     decode, backbone = profile(dataset, "decode", "backbone")
     if decode is None or backbone is None:
         raise InputError(f"{dataset}: made from ready features, so that no video can be coded")

@@ -3,10 +3,7 @@
 Under `torchrun`, several processes share each training and the seeds follow one another.
 """
 
-from pathlib import Path
-
 import pandas as pd
-import torch
 
 from chain.core.files import replacing, write_csv
 from chain.core.processes import side_by_side
@@ -15,7 +12,7 @@ from chain.core.scratch import SCRATCH, scratch_folder
 from chain.methods.saved import save_description
 from chain.pipeline.recipes import UNCHANGED, read_recipe
 from chain.training import distributed
-from chain.training.loop import Run, train_run
+from chain.training.loop import Run, train_and_save, train_run
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, parsed, run
 
@@ -44,17 +41,11 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
             # One more than the workers: else a core waits while the last of three seeds is trained.
             workers = 1 if processes > 1 else machine.workers + 1
             jobs = [(one, machine, work, out) for one in runs]
-            history = pd.concat(side_by_side(_train_seed, jobs, workers))
+            history = pd.concat(side_by_side(train_and_save, jobs, workers))
             if len(history):
                 write_csv(out / "history.csv", history)
     last = f", loss {history['loss'].iloc[-1]:.4f}" if len(history) else ""
     return f"train: {method} on {dataset} at {bits} bits, {repeats} seed(s){last}"
-
-
-def _train_seed(run: Run, machine: RuntimeConfig, scratch: Path, out: Path) -> pd.DataFrame:
-    model, history = train_run(run, machine, scratch)
-    torch.save(model.cpu().state_dict(), out / f"seed_{run.seed}.pt")
-    return history.assign(seed=run.seed)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from chain.core.errors import InputError
 
+PARAMS = Path("params.yaml")
+
+
+def profile_path(dataset: str) -> Path:
+    """The file that holds a data set's profile."""
+    return Path("params", f"{dataset}.yaml")
+
 
 class Parameters(BaseModel):
     """Base of every schema: unknown keys and silent type conversions are errors."""

@@ -36,7 +36,7 @@ def scratch_folder(
 
 def _key(parameters: Mapping[str, Any], inputs: Sequence[Path]) -> str:
     stamps = []
-    for path in inputs:
+    for path in sorted(inputs):
         if not path.exists():
             raise InputError(f"{path}: no such file")
         status = path.stat()

@@ -41,7 +41,7 @@ SOURCES: dict[str, tuple[type[BaseModel], Index]] = {
 }
 
 
-def source_config(source: Mapping[str, Any], key: str, file: str) -> BaseModel:
+def source_config(source: Mapping[str, Any], key: str, file: str | Path) -> BaseModel:
     """The checked parameters of a source.
 
     `source` is a mapping with `kind`, with that kind's own keys and, if its files can be fetched,
@@ -57,7 +57,7 @@ def source_config(source: Mapping[str, Any], key: str, file: str) -> BaseModel:
     return parse(SOURCES[kind][0], own, key, file)
 
 
-def wanted_downloads(source: Mapping[str, Any], key: str, file: str) -> list[DownloadConfig]:
+def wanted_downloads(source: Mapping[str, Any], key: str, file: str | Path) -> list[DownloadConfig]:
     """What is to be fetched before a source is indexed: `files`, if `download` is true.
 
     InputError if one of them is malformed, or if there is nothing to fetch or no place for it.

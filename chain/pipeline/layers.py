@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from chain.core.errors import InputError
-from chain.core.params import leaves, merge, parse
+from chain.core.params import PARAMS, leaves, merge, parse
 from chain.methods import METHODS, method_class
 from chain.methods.base import MethodConfig
 
 ALL = "all"
 """The block that is meant for every method which has such parameters."""
-PARAMS = "params.yaml"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Layer:
 
     tree: Mapping[str, Any]
     key: str
-    file: str = PARAMS
+    file: Path = PARAMS
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Layers:
 
     published: Mapping[str, Mapping[str, Any]]
     profile: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    profile_file: str = PARAMS
+    profile_file: Path = PARAMS
 
     def check(self) -> None:
         """InputError if a block belongs to no method, or a key of `all` to none of them."""

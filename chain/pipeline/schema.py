@@ -1,7 +1,6 @@
 """The schema of `params.yaml` and of a data set's profile, and checks that cross their parts."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, RootModel, model_validator
@@ -10,7 +9,7 @@ from chain.backbones.networks import DeclaredBackbone
 from chain.backbones.pretraining import PretrainConfig
 from chain.backbones.weights import check_source, resolve
 from chain.core.errors import InputError
-from chain.core.params import Parameters, parse
+from chain.core.params import PARAMS, Parameters, parse, profile_path
 from chain.core.runtime import RuntimeConfig, find_device
 from chain.datasets.manifest import Roles
 from chain.datasets.sources import has_feature_files, source_config
@@ -18,13 +17,11 @@ from chain.features.augmentation import STRENGTHS, AugmentConfig
 from chain.features.bank import BankConfig
 from chain.methods import method_class
 from chain.methods.base import MethodConfig
-from chain.pipeline.layers import PARAMS, Layer, Layers
+from chain.pipeline.layers import Layer, Layers
 from chain.pipeline.recipes import UNCHANGED
 from chain.retrieval.config import EvaluationConfig
 from chain.search.index import SearchConfig
 from chain.video.pack import DecodeConfig
-
-PROFILES = Path("params")
 
 
 def _no_name_twice(names: list[str]) -> list[str]:
@@ -130,11 +127,6 @@ class Profile(Parameters):
     """Overrides of `methods` in `params.yaml`, by method; `all` is for each that has such keys."""
 
 
-def profile_path(dataset: str) -> Path:
-    """The file that holds a data set's profile."""
-    return PROFILES / f"{dataset}.yaml"
-
-
 class Checked:
     """The parameters of a run, found sound.
 
@@ -147,7 +139,7 @@ class Checked:
     ) -> None:
         self.experiment = experiment = parse(Experiment, tree, "")
         self.profiles = {
-            name: parse(Profile, load_profile(name), "", str(profile_path(name)))
+            name: parse(Profile, load_profile(name), "", profile_path(name))
             for name in experiment.datasets
         }
         method_class(experiment.method)
@@ -207,10 +199,10 @@ class Checked:
 
     def _layers(self, dataset: str) -> Layers:
         profile = self.profiles[dataset]
-        return Layers(self.experiment.methods, profile.methods, str(profile_path(dataset)))
+        return Layers(self.experiment.methods, profile.methods, profile_path(dataset))
 
     def _check_profile(self, name: str, profile: Profile) -> None:
-        file = str(profile_path(name))
+        file = profile_path(name)
         ready = has_feature_files(source_config(profile.source, "source", file))
         for key in ("decode", "backbone", "bank"):
             if (getattr(profile, key) is None) != ready:

@@ -29,10 +29,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report: its sections, the text of the parameters, and versions and seeds by name."""
+    """A whole report: its sections, the texts of parameter files, versions and seeds, by name."""
 
     title: str
     sections: tuple[Section, ...]
-    parameters: str
+    parameters: Mapping[str, str]
     versions: Mapping[str, str]
     seeds: Mapping[str, str]

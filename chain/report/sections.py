@@ -1,10 +1,11 @@
 """The sections of the report, made from the tables and figures of the pipeline's stages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from chain.claims.claims_table import RULE
 from chain.report.charts import Chart, method_series
 from chain.report.content import Figure, Section
 from chain.results.labels import dataset_label
@@ -27,6 +28,42 @@ FIGURES = {  # heading -> file and caption, in the order of the report
     },
     "Training": {"figures/learning_curves.png": "The parts of each loss, epoch by epoch"},
 }
+
+
+def report_sections(
+    answers: Sequence[str],
+    scores: pd.DataFrame,
+    tables: Mapping[str, tuple[Table, ...]],
+    plots: Path,
+) -> tuple[Section, ...]:
+    """All sections that have something to show, the answer first.
+
+    `tables` are those of the stages retrieval, claims, ablations, transfer and cost, by these
+    names; `plots` is the folder of the pictures that were drawn.
+    """
+    sensitivity = tuple(
+        Figure(path, "Sensitivity to each parameter")
+        for path in sorted((plots / "ablations").glob("*.png"))
+    )
+    sections = (
+        opening_section(answers, plots),
+        result_section(scores, tables["retrieval"]),
+        Section("Claims of the paper", RULE.replace("*", ""), tables["claims"]),
+        *figure_sections(plots),
+        Section(
+            "Ablations",
+            "Each variant changes one thing; default is the method as it stands above.",
+            tables["ablations"],
+            figures=sensitivity,
+        ),
+        Section(
+            "Transfer",
+            "Each method is trained on one data set and evaluated on another that shares its CNN.",
+            tables["transfer"],
+        ),
+        Section("Cost", tables=tables["cost"]),
+    )
+    return tuple(one for one in sections if one.tables or one.figures or one is sections[0])
 
 
 def opening_section(answers: Sequence[str], plots: Path) -> Section:

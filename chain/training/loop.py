@@ -51,6 +51,13 @@ def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, 
         return model, train(model, store, run.seed, device, scratch)
 
 
+def train_and_save(run: Run, runtime: RuntimeConfig, scratch: Path, out: Path) -> pd.DataFrame:
+    """Train, and write the weights to `seed_<n>.pt` in `out`; the history, with a column `seed`."""
+    model, history = train_run(run, runtime, scratch)
+    torch.save(model.cpu().state_dict(), out / f"seed_{run.seed}.pt")
+    return history.assign(seed=run.seed)
+
+
 def build(
     method: type[Method], config: MethodConfig, store: FeatureStore, bits: int, seed: int
 ) -> Method:
