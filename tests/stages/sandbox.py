@@ -40,6 +40,8 @@ class Project:
     ) -> None:
         """Parameters are ours, then SMALL's, then `changes`; `profile` is of the first data set."""
         self.folder = folder
+        self.trace = folder
+        self.environment: dict[str, str] = {}
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
             generated = name.startswith(("metrics/", "plots/")) or name == "dvc.lock"
@@ -63,6 +65,7 @@ class Project:
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "TQDM_DISABLE": "1",
             "CHAIN_THREADS": "1",
+            **self.environment,
         }
         done = subprocess.run(
             command,

@@ -9,13 +9,6 @@ import pytest
 from sandbox import Project
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("project"))
-    project.run("dvc", "repro")
-    return project
-
-
 def test_one_command_makes_metrics_curves_and_figures(project: Project) -> None:
     metrics = project.json("metrics/retrieval.json")["demo"]
     assert set(metrics) == {"conmh", "chain", "chain_plus"}
