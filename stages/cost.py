@@ -8,7 +8,7 @@ import pandas as pd
 from chain.analysis.cost import cost
 from chain.core.files import replacing, write_csv
 from chain.figures.style import dataset_label, method_style
-from chain.methods.saved import read_description
+from chain.methods.saved_models import read_description
 from stages.common import ARTIFACTS, parameters, run
 
 METRICS = Path("metrics")

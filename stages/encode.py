@@ -3,7 +3,7 @@
 from chain.core.files import by_seed, replacing, write_json
 from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig, set_up
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.retrieval.codes import code_statistics, pack, save_codes
 from chain.training.encode import encode_store
 from chain.views.store import FeatureStore

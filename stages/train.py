@@ -14,7 +14,7 @@ from chain.core.processes import side_by_side
 from chain.core.runtime import RuntimeConfig
 from chain.core.scratch import SCRATCH, scratch_folder
 from chain.methods import method_config
-from chain.methods.saved import save_description
+from chain.methods.saved_models import save_description
 from chain.training import Run, distributed, train_run
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, run

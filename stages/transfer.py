@@ -14,7 +14,7 @@ from chain.core.files import by_seed, replacing, write_csv
 from chain.core.params import parse
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles, has_labels
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.results.ablation_tables import TRANSFER, transfer_markdown
 from chain.results.grid import over_seeds
 from chain.retrieval.config import EvaluationConfig

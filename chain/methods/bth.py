@@ -23,9 +23,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig, encoded_frames
-from chain.methods.clusters import check_clusters, kmeans, of_training_clips
+from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.hash_layer import sign
+from chain.models.kmeans import kmeans
 from chain.models.positions import sinusoid
 from chain.views.store import FeatureStore
 
@@ -81,6 +82,7 @@ class BTH(Method):
 
     Config = BTHConfig
 
+    config: BTHConfig
     places: Tensor
     anchors: Tensor
     nearest: Tensor
@@ -88,7 +90,6 @@ class BTH(Method):
 
     def __init__(self, config: BTHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.project = nn.Linear(feature_width, config.width)
         self.register_buffer("places", sinusoid(config.frames, config.width), persistent=False)
         self.block = nn.TransformerEncoderLayer(
@@ -141,8 +142,7 @@ class BTH(Method):
             similarity = torch.from_numpy(similar).float() * 2 - 1
             pairs = similarity, torch.from_numpy(self.graph.nearest[rows, 0])
         masked, shown = mask_frames(len(rows), self.frames, random)
-        frames = encoded_frames(store, self.frames)
-        features = torch.from_numpy(store.clean[store.train[rows][:, None], frames]).float()
+        features = store.clean_frames(store.train[rows], self.frames)
         return features, torch.from_numpy(masked), torch.from_numpy(shown), *pairs
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:

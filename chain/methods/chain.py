@@ -32,7 +32,7 @@ from chain.features.augmentation import Spatial
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
 from chain.scenes.clustering import NO_SCENE, SceneConfig, cluster_scenes
@@ -78,9 +78,10 @@ class Chain(Method):
 
     Config: ClassVar[type[ChainConfig]] = ChainConfig
 
+    config: ChainConfig
+
     def __init__(self, config: ChainConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.spatial: Spatial = "none" if config.spatial == "feature" else config.spatial
         self.encoder = TemporalEncoder(config.encoder, feature_width, config.frames)
         self.hash = HashLayer(config.encoder.width, bits)
@@ -101,7 +102,7 @@ class Chain(Method):
         """Both views (2B, T, F), first views first; their frames' scenes (2B, T); a shuffle of the
         first views (B, T) for the order task.
         """
-        encoded_frames(store, self.frames)
+        store.encoded_frames(self.frames)  # raises where too few are stored
         batch, views = len(rows), self.scenes.shape[1]
         first = random.integers(0, views, batch)
         second = (first + random.integers(min(1, views - 1), max(1, views), batch)) % views

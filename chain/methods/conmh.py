@@ -16,11 +16,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.losses.debiased import debiased_contrastive
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
-from chain.views.store import FeatureStore, gather
+from chain.views.store import FeatureStore
 
 
 class ConMHConfig(MethodConfig):
@@ -55,12 +55,12 @@ class ConMH(Method):
     Config: ClassVar[type[ConMHConfig]] = ConMHConfig
     Encoder: ClassVar[type[nn.Module]] = Transformer
 
+    config: ConMHConfig
     places: Tensor
     decoder_places: Tensor
 
     def __init__(self, config: ConMHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.masked_frames = config.masked_frames
         width, decoder_width = config.encoder.width, config.decoder.width
         self.project: nn.Module = nn.Linear(feature_width, width)
@@ -82,9 +82,7 @@ class ConMH(Method):
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
         """Clean frames (B, T, F) and one random permutation (B, T) a clip."""
-        frames = np.broadcast_to(encoded_frames(store, self.frames), (len(rows), self.frames))
-        bank, row_of = store.bank("none")
-        features = gather(bank, row_of[rows], np.zeros_like(rows), frames)
+        features = store.clean_frames(store.train[rows], self.frames)
         permutation = random.random((len(rows), self.frames)).argsort(axis=1)
         return features, torch.from_numpy(permutation)
 

@@ -31,11 +31,12 @@ from torch import Tensor, nn
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig, encoded_frames
-from chain.methods.clusters import check_clusters, kmeans, of_training_clips
+from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.hash_layer import sign
+from chain.models.kmeans import cluster_means, kmeans
 from chain.models.mc_mlp import MixerBlock
-from chain.views.store import FeatureStore, gather
+from chain.views.store import FeatureStore
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -68,11 +69,11 @@ class MCMSH(Method):
 
     Config = MCMSHConfig
 
+    config: MCMSHConfig
     slope: Tensor
 
     def __init__(self, config: MCMSHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.mixer = nn.Sequential(
             nn.Linear(feature_width, config.width),
             nn.ReLU(),
@@ -103,9 +104,7 @@ class MCMSH(Method):
         """Clean frames (2B, T, F), partners last; which pairs are similar (B,); centres (2B, W)."""
         similar = random.permutation(len(rows)) < len(rows) // 2
         clips = np.concatenate([rows, self.partners.draw(rows, similar, random)])
-        frames = np.broadcast_to(encoded_frames(store, self.frames), (len(clips), self.frames))
-        bank, row_of = store.bank("none")
-        features = gather(bank, row_of[clips], np.zeros_like(clips), frames)
+        features = store.clean_frames(store.train[clips], self.frames)
         return features, torch.from_numpy(similar), self.centres[self.labels[clips]]
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
@@ -156,13 +155,6 @@ class Partners:
         place = np.where(similar, within, beyond % len(self._clips))
         partners: NDArray[np.int64] = self._clips[place]
         return partners
-
-
-def cluster_means(points: Tensor, labels: Tensor, clusters: int) -> Tensor:
-    """Mean (K, D) of the points (M, D) with each label (M,); zeros for a cluster without any."""
-    counts = labels.bincount(minlength=clusters).clamp(min=1)
-    sums = points.new_zeros(clusters, points.shape[1]).index_add_(0, labels, points)
-    return sums / counts[:, None]
 
 
 def quadruplet(agreement: Tensor, similar: Tensor, margin: float) -> Tensor:

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from chain.core.errors import InputError
-from chain.methods.base import Count, Method, MethodConfig, encoded_frames
+from chain.methods.base import Count, Method, MethodConfig
 from chain.models.hash_layer import sign
 from chain.views.store import FeatureStore
-
-CHUNK = 256  # clips read at once
 
 
 class PCAITQConfig(MethodConfig):
@@ -29,13 +27,13 @@ class PCAITQ(Method):
 
     Config = PCAITQConfig
 
+    config: PCAITQConfig
     mean: Tensor
     components: Tensor
     rotation: Tensor
 
     def __init__(self, config: PCAITQConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.iterations = config.iterations
         self.register_buffer("mean", torch.zeros(feature_width))
         self.register_buffer("components", torch.zeros(feature_width, bits))
         self.register_buffer("rotation", torch.linalg.qr(torch.randn(bits, bits)).Q)
@@ -66,17 +64,15 @@ class PCAITQ(Method):
         projected = torch.cat([(pooled - mean) @ components for pooled in self._pooled(store)])
         self.mean.copy_(mean)
         self.components.copy_(components)
-        self.rotation.copy_(itq(projected, self.rotation.double(), self.iterations))
+        self.rotation.copy_(itq(projected, self.rotation.double(), self.config.iterations))
 
     def encode(self, features: Tensor) -> Tensor:
         return (features.mean(dim=1) - self.mean) @ self.components @ self.rotation
 
     def _pooled(self, store: FeatureStore) -> Iterator[Tensor]:
         """Mean features (C, F) of the training clips, a chunk at a time, float64."""
-        frames = encoded_frames(store, self.frames)
-        for start in range(0, len(store.train), CHUNK):
-            rows = store.train[start : start + CHUNK, None]
-            yield torch.from_numpy(store.clean[rows, frames]).double().mean(dim=1)
+        for clips in store.training_chunks(self.frames):
+            yield clips.double().mean(dim=1)
 
 
 def principal_components(covariance: Tensor, count: int) -> Tensor:

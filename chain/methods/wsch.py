@@ -26,8 +26,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
-from chain.methods.clusters import check_clusters, kmeans, of_training_clips
 from chain.methods.conmh import ConMH, ConMHConfig
+from chain.methods.training_clips import check_clusters, of_training_clips
+from chain.models.kmeans import kmeans
 from chain.models.ssd import SSDAttention
 from chain.models.transformer import xavier_linears
 from chain.views.store import FeatureStore

@@ -86,10 +86,10 @@ def shared_layers(model: Method) -> Iterator[None]:
 
     Nothing happens in a process alone. InputError if the batch can't be split evenly.
     """
-    if not dist.is_initialized() or model.training_config is None:
+    if not dist.is_initialized() or model.config.training is None:
         yield
         return
-    world, batch = dist.get_world_size(), model.training_config.batch
+    world, batch = dist.get_world_size(), model.config.training.batch
     if batch % world:
         raise InputError(f"training.batch is {batch}, no multiple of the {world} processes")
     handles = [layer.register_forward_pre_hook(_share) for layer in model.children()]

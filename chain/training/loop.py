@@ -71,7 +71,7 @@ def train(
     chain/training/distributed.py) the first alone reads and writes there. InputError if the
     training set is smaller than a batch, or the loss stops being a number.
     """
-    config = model.training_config
+    config = model.config.training
     model.to(device)
     if config is None:
         return pd.DataFrame()

@@ -1,6 +1,7 @@
 """The features of a data set as training and encoding see them: memory maps and an index."""
 
 import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import read_index
+from chain.views.sampling import uniform_frames
+
+CHUNK = 256  # training clips read at once
 
 
 class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
@@ -67,6 +71,23 @@ class FeatureStore:
     def dense(self) -> int:
         """D, stored frames a clip."""
         return int(self.clean.shape[1])
+
+    def encoded_frames(self, count: int) -> NDArray[np.int64]:
+        """(T,) which stored frames are encoded, T = `count`; InputError if fewer are stored."""
+        if count > self.dense:
+            raise InputError(
+                f"methods.*.frames is {count}, but decode.frames keeps only {self.dense} a clip"
+            )
+        return uniform_frames(self.dense, count)
+
+    def clean_frames(self, rows: NDArray[np.int64], count: int) -> Tensor:
+        """The T = `count` frames that are encoded, of the clips `rows` (B,): (B, T, F) float32."""
+        return torch.from_numpy(self.clean[rows[:, None], self.encoded_frames(count)]).float()
+
+    def training_chunks(self, count: int) -> Iterator[Tensor]:
+        """`clean_frames` of all training clips in their order, a few hundred clips at a time."""
+        for start in range(0, len(self.train), CHUNK):
+            yield self.clean_frames(self.train[start : start + CHUNK], count)
 
     def bank(self, kind: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
         """The bank (·, V, D, F) of one kind of draw, and each training clip's row in it (M,).

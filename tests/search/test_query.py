@@ -21,7 +21,7 @@ from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.figures.style import save as save_figure
 from chain.methods import method_config
 from chain.methods.lsh import LSH
-from chain.methods.saved import save_description
+from chain.methods.saved_models import save_description
 from chain.retrieval.codes import Codes, load_codes, pack, save_codes
 from chain.retrieval.hamming import nearest
 from chain.search.index import Index, Origin, SearchConfig, build, load, save
