@@ -1,9 +1,12 @@
 """k-means: k-means++ seeding (Arthur & Vassilvitskii, SODA 2007), then Lloyd's iterations.
 
-Distances and sums are taken in double precision, and the sums of the points of a cluster in the
-order of the points. Matrix kernels round differently from processor to processor and from one
-number of threads to the next. In double precision that is too little to move a point from one
-cluster to another, so labels and centres are the same everywhere.
+Matrix kernels round differently from processor to processor, and from one number of threads to the
+next. Labels and centres are nevertheless the same everywhere, for three reasons:
+
+* Distances are computed in double precision, where kernels differ by far less than points do.
+* A point's distances are then rounded to single precision. So equal ones become equal, and the
+  point goes to the first of the nearest centres.
+* The points of a cluster are added up in double precision and in their order, by no kernel.
 """
 
 import math
@@ -73,10 +76,11 @@ def plus_plus(points: Tensor, clusters: int) -> Tensor:
 
 
 def squared_distances(first: Tensor, second: Tensor) -> Tensor:
-    """Squared distances (A, B) between points (A, D) and points (B, D), float64.
+    """Squared distances (A, B) between points (A, D) and points (B, D), both float64.
 
-    They are |x|² + |y|² − 2x·y, which rounding keeps from being 0 for equal points. So they count
-    as 0 where they are below 1e-12 of |x|² + |y|²: float32 hardly tells such points apart.
+    They are computed as |x|² + |y|² − 2x·y, which rounding keeps from being 0 where points are
+    equal. A result below 1e-12 of |x|² + |y|² therefore becomes 0: single precision hardly tells
+    such points apart.
     """
     size = _squared_length(first)[:, None] + _squared_length(second)
     squared = torch.addmm(size, first, second.T, alpha=-2)
@@ -98,7 +102,7 @@ def _squared_length(points: Tensor) -> Tensor:
 def _nearest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest centre (M,) of each point (M, D), and the squared distance to it (M,)."""
     parts = torch.split(points, CHUNK)
-    closest = [squared_distances(part, centres).min(dim=1) for part in parts]
+    closest = [squared_distances(part, centres).float().min(dim=1) for part in parts]
     labels = torch.cat([found.indices for found in closest])
     return labels, torch.cat([found.values for found in closest])
 
@@ -106,8 +110,8 @@ def _nearest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
 def _fill_empty(labels: Tensor, distance: Tensor, clusters: int) -> Tensor:
     """Labels (M,) after each empty cluster has taken over the point farthest from its centre.
 
-    A point that is alone in its cluster stays there. Nothing happens once all others lie on their
-    centres, since there are fewer distinct points than clusters then.
+    A point that is alone in its cluster stays there. A cluster stays empty if all other points lie
+    on their centres: there are fewer distinct points than clusters then.
     """
     labels, size = labels.clone(), labels.bincount(minlength=clusters)
     for empty in (size == 0).nonzero().flatten().tolist():
