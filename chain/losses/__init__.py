@@ -1,4 +1,4 @@
-"""Training objectives: one a file, each a pure function of tensors."""
+"""Training objectives. Each has a file of its own and is a pure function of tensors."""
 
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order

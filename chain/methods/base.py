@@ -20,12 +20,13 @@ class TrainingConfig(Parameters):
 
     epochs: Count
     batch: Annotated[int, Field(ge=2)]
-    """Clips in a step; the last, smaller batch of an epoch is dropped."""
+    """Clips in a step. Clips that fill no batch at the end of an epoch are left out of it."""
     optimiser: Literal["adam", "adamw"]
     lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["step", "cosine"]
-    """`step`: ×0.9 every 20 epochs down to `floor`; `cosine`: one half-period down to `floor`."""
+    """How the learning rate falls to `floor`: `step` multiplies it by 0.9 every 20 epochs, `cosine`
+    follows half a period of the cosine."""
     floor: Annotated[float, Field(ge=0)]
     """Smallest learning rate."""
     precision: Literal["fp32", "bf16"]
@@ -35,9 +36,9 @@ class MethodConfig(Parameters):
     """What all methods have in common."""
 
     frames: Count
-    """Frames of a view and of an encoded clip, T."""
+    """T, the number of frames that a view and an encoded clip have."""
     training: TrainingConfig | None = None
-    """None for methods that learn nothing by gradient; the others declare it as required."""
+    """None for methods that learn nothing by gradient. The others declare it as required."""
 
 
 class Method(nn.Module, ABC):

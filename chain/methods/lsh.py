@@ -1,6 +1,6 @@
 """LSH: random hyperplanes through the centre of mean-pooled features (Charikar, STOC 2002).
 
-The floor of every comparison: nothing is learned but the mean of the training set.
+It is the floor of every comparison, since nothing is learned but the mean of the training set.
 """
 
 import torch
@@ -11,7 +11,7 @@ from chain.views.store import FeatureStore
 
 
 class LSHConfig(MethodConfig):
-    """No parameters of its own."""
+    """LSH has no parameters of its own."""
 
 
 class LSH(Method):

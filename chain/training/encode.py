@@ -13,7 +13,7 @@ from chain.views.store import FeatureStore
 def encode_store(
     model: Method, store: FeatureStore, device: torch.device, batch: int = 256
 ) -> NDArray[np.float32]:
-    """(N, b) codes before the sign, in the order of the store's index."""
+    """Codes (N, b) of all clips before the sign, in the order of the store's index."""
     model.to(device).eval()
     frames = store.encoded_frames(model.frames)
     parts = []
