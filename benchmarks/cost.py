@@ -16,8 +16,7 @@ import torch
 from chain.core import params
 from chain.core.params import PARAMS
 from chain.datasets.manifest import select
-from chain.methods.base import encoded_frames
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.retrieval.codes import load_codes
 from chain.retrieval.hamming import nearest
 from chain.views.store import FeatureStore
@@ -32,7 +31,7 @@ def encoder(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[[
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
     weights = ARTIFACTS / "models" / dataset / f"{method}_{BITS}" / f"seed_{tree['seed']}.pt"
     model = load_method(weights).eval()
-    features = torch.from_numpy(store.clean[:, encoded_frames(store, model.frames)]).float()
+    features = torch.from_numpy(store.clean[:, store.encoded_frames(model.frames)]).float()
 
     @torch.inference_mode()
     def encode() -> None:

@@ -9,7 +9,7 @@ from chain.core.files import replacing, write_csv
 from chain.features.augmentation import STRENGTHS
 from chain.figures.sensitivity import sensitivity
 from chain.figures.style import save
-from chain.methods.saved import read_description
+from chain.methods.saved_models import read_description
 from chain.results.ablation_tables import ablation_scores, ablation_table
 from chain.results.grid import read_ablation, read_cell
 from chain.results.sensitivity_points import sensitivity_points

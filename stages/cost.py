@@ -7,7 +7,7 @@ import pandas as pd
 
 from chain.analysis.cost import cost
 from chain.core.files import write_csv
-from chain.methods.saved import read_description
+from chain.methods.saved_models import read_description
 from chain.results.cost_table import cost_table
 from chain.results.table import write_tables
 from stages.common import ARTIFACTS, parameters, run

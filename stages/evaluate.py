@@ -5,7 +5,7 @@ import numpy as np
 from chain.core.files import by_seed, replacing, write_csv, write_json
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles, has_labels
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.retrieval.codes import Codes, code_statistics, pack, save_codes
 from chain.retrieval.config import EvaluationConfig
 from chain.retrieval.evaluate import evaluate_roles, stack_seeds

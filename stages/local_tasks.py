@@ -14,7 +14,7 @@ from chain.figures.retrieval_examples import choose_queries
 from chain.figures.scenes import scene_strips
 from chain.figures.style import save
 from chain.methods.chain import Chain
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.scenes.clustering import cluster_scenes
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, parsed, run

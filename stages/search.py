@@ -14,7 +14,7 @@ from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_index
 from chain.features.bank import FeatureExtractor
 from chain.figures.style import save
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.search.index import origin
 from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
 from chain.search.sheet import contact_sheet, results

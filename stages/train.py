@@ -9,7 +9,7 @@ from chain.core.files import replacing, write_csv
 from chain.core.processes import side_by_side
 from chain.core.runtime import RuntimeConfig
 from chain.core.scratch import SCRATCH, scratch_folder
-from chain.methods.saved import save_description
+from chain.methods.saved_models import save_description
 from chain.pipeline.recipes import UNCHANGED, read_recipe
 from chain.training import distributed
 from chain.training.loop import Run, train_and_save, train_run

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chain.methods.base import encoded_frames
 from chain.methods.chain import Chain
 from chain.views.store import FeatureStore
 
@@ -22,7 +21,7 @@ def order_counts(
     """
     model.eval()
     device = next(model.parameters()).device
-    frames = encoded_frames(store, model.frames)
+    frames = store.encoded_frames(model.frames)
     random = np.random.default_rng(seed)
     counts = np.zeros((model.frames, model.frames), dtype=np.int64)
     for start in range(0, len(clips), BATCH):

@@ -15,7 +15,7 @@ from chain.backbones.weights import backbone_config
 from chain.core.files import by_seed
 from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels
-from chain.methods.saved import load_method
+from chain.methods.saved_models import load_method
 from chain.views.store import FeatureStore
 
 

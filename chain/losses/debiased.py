@@ -9,7 +9,7 @@ from chain.losses.nt_xent import view_logits
 def debiased_contrastive(z1: Tensor, z2: Tensor, temperature: float, tau_plus: float) -> Tensor:
     """NT-Xent whose sum over negatives is corrected for those of the anchor's own class.
 
-    With s the cosine, t the temperature and N = 2B - 2 negatives a view:
+    Here s is the cosine, t the temperature and N = 2B - 2 the number of an anchor's negatives:
 
         pos  = exp(s(anchor, positive) / t)
         Ng   = max((sum_neg exp(s / t) - tau_plus · N · pos) / (1 - tau_plus), N · exp(-1 / t))
@@ -19,20 +19,20 @@ def debiased_contrastive(z1: Tensor, z2: Tensor, temperature: float, tau_plus: f
         z1: (B, D) first views, of any length.
         z2: (B, D) second views.
         temperature: above 0.
-        tau_plus: prior probability, in [0, 1), that a negative is of the anchor's class;
-            0 gives NT-Xent.
+        tau_plus: prior probability, in [0, 1), that a negative is of the anchor's class. With 0
+            the loss is NT-Xent.
 
     Returns:
-        () mean over the 2B anchors.
+        () the mean over the 2B anchors.
 
     Raises:
-        ValueError: as `nt_xent` does, or tau_plus is outside [0, 1).
+        ValueError: tau_plus is outside [0, 1), or `nt_xent` would raise it.
     """
     if not 0 <= tau_plus < 1:
         raise ValueError(f"tau_plus must be in [0, 1), not {tau_plus}")
     logits, positives = view_logits(z1, z2, temperature)
     negatives = len(logits) - 2
-    # The ratio is blind to a common factor; exp(-largest) keeps all finite at any temperature.
+    # A common factor leaves the ratio as it is. exp(-largest) keeps all terms finite.
     largest = logits.detach().amax(dim=1, keepdim=True)  # (2B, 1)
     terms = (logits - largest).exp()  # (2B, 2B), 0 at self
     pos = terms.gather(1, positives[:, None])  # (2B, 1)

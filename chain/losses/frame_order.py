@@ -8,11 +8,11 @@ def frame_order(logits: Tensor, positions: Tensor) -> Tensor:
     """Cross entropy of the absolute temporal position predicted for each frame.
 
     Args:
-        logits: (B, T, P) scores of the P positions, frame by frame.
+        logits: (B, T, P) the scores of the P positions for each frame.
         positions: (B, T) int64, the true position of each frame, in [0, P).
 
     Returns:
-        () mean over the B·T frames.
+        () the mean over the B·T frames.
 
     Raises:
         ValueError: the shapes do not agree.

@@ -1,4 +1,7 @@
-"""Codes that keep the similarities of the features: the neighbourhood term of CHAIN+, ours."""
+"""The neighbourhood term of CHAIN+, by which codes keep the similarities of the features.
+
+It is ours and not in CHAIN's paper.
+"""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,11 +11,11 @@ def neighbourhood(code1: Tensor, code2: Tensor, features: Tensor) -> Tensor:
     """Mean squared difference between the cosines of codes and those of features.
 
     Args:
-        code1, code2: (B, b) codes of two views of each video, of any length but 0.
-        features: (B, F) one vector a video, a constant.
+        code1, code2: (B, b) the codes of two views of each video, of any length but 0.
+        features: (B, F) one vector for each video, which gets no gradient.
 
     Returns:
-        () mean over all B x B pairs of a first and a second view.
+        () the mean over all B x B pairs of a first and a second view.
 
     Raises:
         ValueError: the shapes do not agree.

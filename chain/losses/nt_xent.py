@@ -8,16 +8,16 @@ from torch import Tensor
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross entropy between two views of a batch.
 
-    Each of the 2B views is an anchor; its answer is the other view of its clip, among all views
-    but itself.
+    Each of the 2B views is an anchor. Its answer is the other view of its clip, among all views but
+    itself.
 
     Args:
-        z1: (B, D) first views, of any length: similarity is the cosine.
+        z1: (B, D) first views, of any length, since similarity is the cosine.
         z2: (B, D) second views.
         temperature: above 0.
 
     Returns:
-        () mean over the 2B anchors.
+        () the mean over the 2B anchors.
 
     Raises:
         ValueError: z1 and z2 are not two (B, D) tensors of one shape, or temperature <= 0.
@@ -27,9 +27,14 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
 
 
 def view_logits(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Cosine / temperature between all 2B views (2B, 2B), -inf at self, and positives (2B,).
+    """Logits and answers of all 2B views, for z1 and z2 as in `nt_xent`.
 
-    Raises as `nt_xent` does.
+    Returns:
+        logits (2B, 2B): cosine / temperature of each view with each, and -inf with itself.
+        positives (2B,) int64: the other view of each view's clip.
+
+    Raises:
+        ValueError: as `nt_xent` does.
     """
     if z1.ndim != 2 or z1.shape != z2.shape:
         raise ValueError(f"views must be (B, D) both, not {tuple(z1.shape)}, {tuple(z2.shape)}")

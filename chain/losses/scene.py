@@ -1,13 +1,13 @@
 """Scene change regularisation, CHAIN's local spatial task (ACM MM 2023, arXiv 2310.18926).
 
-Prototypical contrastive learning (PCL: Li et al., ICLR 2021, arXiv 2005.04966) inside one video:
-the scenes are the clusters, a frame's own scene is the answer and the video's other scenes are the
-negatives. The paper does not state how prototypes are formed or differentiated. Ours:
+It is prototypical contrastive learning (PCL: Li et al., ICLR 2021, arXiv 2005.04966) inside one
+video. The scenes are the clusters, a frame's own scene is the answer and the video's other scenes
+are the negatives. CHAIN's paper does not state how prototypes are formed or differentiated. Ours:
 
-* a prototype is the normalised mean of its scene's unit frames, a constant as in PCL: gradients
-  reach the frames as anchors only;
-* a frame meets its own scene's prototype with itself left out, else it would match itself; the only
-  frame of a scene is therefore no anchor, but its prototype is a negative of the others.
+* A prototype is the normalised mean of its scene's unit frames. It is a constant, as in PCL, so
+  gradients reach the frames as anchors only.
+* A frame is left out of the prototype of its own scene, since it would match itself. The only frame
+  of a scene is therefore no anchor, but its prototype is a negative of the others.
 """
 
 import torch
@@ -20,12 +20,13 @@ def scene_contrast(frames: Tensor, scenes: Tensor, temperature: float) -> Tensor
 
     Args:
         frames: (B, T, D) frame representations, of any length.
-        scenes: (B, T) int64 scene of each frame, from 0, gaps allowed; -1 = no scene, left out.
+        scenes: (B, T) int64, the number of each frame's scene, from 0. Not all numbers need occur.
+            A frame of -1 has no scene and does not count.
         temperature: above 0.
 
     Returns:
-        () mean over the frames that share a scene of a video with two scenes or more; 0, with
-        gradient 0, if there is none.
+        () the mean over all frames that share their scene with another frame and whose video has
+        two scenes or more. If there is no such frame, the loss and its gradient are 0.
 
     Raises:
         ValueError: the shapes do not agree, or temperature <= 0.

@@ -1,39 +1,43 @@
-"""The methods that the pipeline compares, by the name that `params.yaml` gives them."""
+"""The registry of methods: the name in `params.yaml` tells the file and, by `METHODS`, the class.
+
+A new method is a file `chain/methods/<name>.py` and a line here. A method's file is imported when
+its class is asked for, so that no method depends on the code of the others.
+"""
 
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from chain.core.errors import InputError
-from chain.core.params import merge, parse
+from chain.core.params import PARAMS, merge, parse
 from chain.methods.base import Method, MethodConfig
-from chain.methods.bth import BTH
-from chain.methods.chain import Chain
-from chain.methods.chain_plus import ChainPlus
-from chain.methods.conmh import ConMH
-from chain.methods.lsh import LSH
-from chain.methods.mcmsh import MCMSH
-from chain.methods.pca_itq import PCAITQ
-from chain.methods.wsch import WSCH
 
-METHODS: dict[str, type[Method]] = {
-    "lsh": LSH,
-    "pca_itq": PCAITQ,
-    "bth": BTH,
-    "mcmsh": MCMSH,
-    "conmh": ConMH,
-    "wsch": WSCH,
-    "chain": Chain,
-    "chain_plus": ChainPlus,
+METHODS = {
+    "lsh": "LSH",
+    "pca_itq": "PCAITQ",
+    "bth": "BTH",
+    "mcmsh": "MCMSH",
+    "conmh": "ConMH",
+    "wsch": "WSCH",
+    "chain": "Chain",
+    "chain_plus": "ChainPlus",
 }
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method; InputError listing the known ones."""
+    """The class of a method; InputError listing the known names if there is none of this name."""
     if name not in METHODS:
         raise InputError(f"params.yaml: unknown method {name!r}; known: {', '.join(METHODS)}")
-    return METHODS[name]
+    found: type[Method] = getattr(import_module(f"chain.methods.{name}"), METHODS[name])
+    return found
 
 
-def method_config(name: str, *trees: Mapping[str, Any]) -> MethodConfig:
-    """A method's parameters: each of `trees` overrides the ones before it."""
-    return parse(method_class(name).Config, merge(*trees), f"methods.{name}")
+def method_config(
+    name: str, *trees: Mapping[str, Any], key: str = "methods", file: Path = PARAMS
+) -> MethodConfig:
+    """A method's parameters: each of `trees` overrides the ones before it.
+
+    InputError naming the first bad parameter, below `key` of `file`.
+    """
+    return parse(method_class(name).Config, merge(*trees), key, file)

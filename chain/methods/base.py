@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.views.sampling import uniform_frames
 from chain.views.store import FeatureStore
 
 Positive = Annotated[float, Field(gt=0)]
@@ -22,12 +20,13 @@ class TrainingConfig(Parameters):
 
     epochs: Count
     batch: Annotated[int, Field(ge=2)]
-    """Clips in a step; the last, smaller batch of an epoch is dropped."""
+    """Clips in a step. Clips that fill no batch at the end of an epoch are left out of it."""
     optimiser: Literal["adam", "adamw"]
     lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["step", "cosine"]
-    """`step`: ×0.9 every 20 epochs down to `floor`; `cosine`: one half-period down to `floor`."""
+    """How the learning rate falls to `floor`: `step` multiplies it by 0.9 every 20 epochs, `cosine`
+    follows half a period of the cosine."""
     floor: Annotated[float, Field(ge=0)]
     """Smallest learning rate."""
     precision: Literal["fp32", "bf16"]
@@ -37,35 +36,44 @@ class MethodConfig(Parameters):
     """What all methods have in common."""
 
     frames: Count
-    """Frames of a view and of an encoded clip, T."""
+    """T, the number of frames that a view and an encoded clip have."""
     training: TrainingConfig | None = None
-    """None for methods that learn nothing by gradient; the others declare it as required."""
+    """None for methods that learn nothing by gradient. The others declare it as required."""
 
 
 class Method(nn.Module, ABC):
     """A way from frame features to codes of `bits` bits.
 
-    Construction is seeded by the caller (`torch.manual_seed`). `fit` sees the training features
-    once before any step and `start_epoch` before each epoch; `draw` makes a batch on the CPU and
-    `losses` its loss parts, whose weighted sum "loss" is minimised. What an epoch changes must lie
-    in buffers, since a resumed run restores nothing else. Direct child modules treat the rows
-    of their first argument one by one and give one tensor, since processes may share the rows, and
-    `draw` has no randomness but `random`. Subclasses name their schema in `Config`.
+    The training loop (`chain/training/loop.py`) calls `fit` once, `start_epoch` before each epoch,
+    and `draw` and `losses` at each step. What it relies on:
+
+    * A subclass names the schema of its parameters in `Config`. One that learns by gradient
+      declares `training` there as required; the others implement neither `draw` nor `losses`.
+    * The caller seeds torch before construction, and the loop seeds it before each epoch and step.
+    * `draw` is called on the CPU. All its randomness comes from `random`, never from a global
+      generator, since several processes have to draw the same batch.
+    * A resumed run restores parameters and buffers only. So `start_epoch` keeps in buffers whatever
+      it can not derive again from the epoch, the store and the weights.
+    * Several processes may share the rows of a batch (`chain/training/distributed.py`). So each
+      direct child module gives one tensor, and treats the rows of its first argument one by one:
+      f(x)[i] = f(x[i : i + 1]) but for rounding. `losses` calls no module inside a child.
     """
 
     Config: ClassVar[type[MethodConfig]]
 
+    config: MethodConfig
+
     def __init__(self, config: MethodConfig, feature_width: int, bits: int) -> None:
         super().__init__()
+        self.config = config
         self.frames = config.frames
-        self.training_config = config.training
         self.bits = bits
 
     def fit(self, store: FeatureStore) -> None:
-        """Look at the training features before the first step (anchors, projections)."""
+        """Look at the training features before the first step, for statistics or clusters."""
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
-        """Prepare epoch `epoch` (from 0): phases, schedules, anchors. Seeded by the loop."""
+        """Prepare epoch `epoch`, counted from 0: its phase, its schedules, its anchors."""
 
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
@@ -74,18 +82,9 @@ class Method(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} learns nothing by gradient")
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        """Scalar loss parts of a drawn batch; "loss" is their weighted sum."""
+        """The loss "loss" of a drawn batch, which is minimised, and its parts; all are scalars."""
         raise NotImplementedError(f"{type(self).__name__} learns nothing by gradient")
 
     @abstractmethod
     def encode(self, features: Tensor) -> Tensor:
         """Clean frame features (B, T, F) -> real codes (B, b) whose signs are the hash code."""
-
-
-def encoded_frames(store: FeatureStore, frames: int) -> NDArray[np.int64]:
-    """(T,) the stored frames that are encoded; InputError if fewer than T are stored."""
-    if frames > store.dense:
-        raise InputError(
-            f"methods.*.frames is {frames}, but decode.frames keeps only {store.dense} a clip"
-        )
-    return uniform_frames(store.dense, frames)

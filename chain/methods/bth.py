@@ -1,16 +1,22 @@
 """BTH: Self-Supervised Video Hashing via Bidirectional Transformers (CVPR 2021).
 
-A BERT block over frame features, a binary code per frame, and three tasks: to reconstruct masked
-frames, to keep the similarity of pairs of clips, to draw a clip's hidden state to its anchor.
-Anchors and pairs come from a network trained by reconstruction alone: here the first
-`pretrain_epochs` of the same run, whose weights, optimiser and schedule the second phase goes on
-with. From the paper: sizes, masking, losses and their weights, k-means anchors, anchor graph.
+A BERT block reads the frame features and gives a binary code for each frame. It learns from three
+tasks: to reconstruct masked frames, to keep the similarity of pairs of clips, and to draw a clip's
+mean hidden state to its anchor. Anchors and pairs come from a network that was trained by
+reconstruction alone. Here that network is the state of the same run after `pretrain_epochs`, and
+the second phase goes on with its weights, optimiser and schedule.
 
-What it leaves open and we chose: a hidden frame is zeros and a random frame may be of any clip of
-the batch; ⟨b1, b2⟩ is taken between mean frame codes, as their signs would pass no gradient where
-all frames agree; the graph's kernel width is the mean distance to the last of a clip's anchors
-(Liu et al., "Hashing with graphs", ICML 2011); a pair is similar or dissimilar with equal chance;
-anchors and graph stay as the first phase left them; the decoder's bias starts at the mean feature.
+Sizes, masking, losses, their weights, k-means anchors and the anchor graph are the paper's. What it
+leaves open and we chose:
+
+* A hidden frame is all zeros. A random frame may be of any clip of the batch.
+* ⟨b1, b2⟩ is taken between mean frame codes. The signs of these means would pass no gradient where
+  all frames agree.
+* The graph's kernel width is the mean distance to the last of a clip's anchors (Liu et al.,
+  "Hashing with graphs", ICML 2011).
+* A pair is similar or dissimilar with equal chance.
+* Anchors and graph stay as the first phase left them.
+* The decoder's bias starts at the mean feature.
 """
 
 from typing import Annotated, Any, Self
@@ -23,15 +29,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig, encoded_frames
-from chain.methods.clusters import check_clusters, kmeans, of_training_clips
+from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.hash_layer import sign
+from chain.models.kmeans import kmeans
 from chain.models.positions import sinusoid
 from chain.views.store import FeatureStore
 
-MASKED = 0.15  # share of a clip's frames to be reconstructed (BERT, arXiv 1810.04805)
-ZEROED, REPLACED = 0.8, 0.1  # shares of those; the rest are shown as they are
-HIDDEN = -1  # in `mask_frames`
+MASKED = 0.15  # share of a clip's frames that are to be reconstructed (BERT, arXiv 1810.04805)
+ZEROED, REPLACED = 0.8, 0.1  # shares of the masked frames; the rest are shown as they are
+HIDDEN = -1  # stands for a frame of zeros in what `mask_frames` says is shown
 CHUNK = 256  # clips compared with the anchors at once
 
 Weight = Annotated[float, Field(ge=0)]
@@ -46,21 +53,21 @@ class TaskWeights(Parameters):
 
 
 class BTHConfig(MethodConfig):
-    """Sizes and loss weights; published values in `params.yaml`."""
+    """Sizes and loss weights. `params.yaml` holds the published values."""
 
     width: Count
-    """Hidden size of the block, which has one head."""
+    """Hidden size of the block, whose attention has one head."""
     ffn: Count
     """Hidden size of its feed-forward network."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
     pretrain_epochs: Count
-    """First epochs, of reconstruction only; the others train all tasks."""
+    """How many epochs at the start train reconstruction alone. The others train all tasks."""
     anchors: Annotated[int, Field(ge=2)]
-    """k of k-means; fewer than the training clips."""
+    """k of k-means. It has to be less than the number of training clips."""
     nearest: Count
-    """Anchors that a clip is tied to in the graph."""
+    """How many anchors a clip is tied to in the graph."""
     neighbours: Count
-    """Clips of largest affinity that count as similar."""
+    """How many clips, those of largest affinity, count as similar to a clip."""
     weights: TaskWeights
     training: TrainingConfig
 
@@ -81,6 +88,7 @@ class BTH(Method):
 
     Config = BTHConfig
 
+    config: BTHConfig
     places: Tensor
     anchors: Tensor
     nearest: Tensor
@@ -88,7 +96,6 @@ class BTH(Method):
 
     def __init__(self, config: BTHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.project = nn.Linear(feature_width, config.width)
         self.register_buffer("places", sinusoid(config.frames, config.width), persistent=False)
         self.block = nn.TransformerEncoderLayer(
@@ -102,10 +109,11 @@ class BTH(Method):
         self.graph: AnchorGraph | None = None
 
     def fit(self, store: FeatureStore) -> None:
-        """Start the decoder at the mean feature; InputError if clips are too few for the anchors.
+        """Start the decoder's bias at the mean feature.
 
-        Adam moves a bias by about `lr` a step, so on small sets the codes, not the bias, would have
-        to hold the mean: bits that are the same for all clips.
+        Adam moves a bias by about `lr` a step. On small sets it would therefore not reach the mean,
+        and the codes would have to hold it in bits that are the same for all clips. InputError if
+        the training clips are too few for the anchors.
         """
         check_clusters(self.config.anchors, store, "methods.bth.anchors")
         pooled = of_training_clips(self, store, lambda clips: clips.mean(dim=1))
@@ -113,7 +121,7 @@ class BTH(Method):
             self.decoder.bias.copy_(pooled.mean(dim=0))
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
-        """Find anchors and graph when the first phase is over."""
+        """Find the anchors and the graph once the first phase is over."""
         if epoch < self.config.pretrain_epochs:
             return
         if epoch == self.config.pretrain_epochs:
@@ -128,10 +136,20 @@ class BTH(Method):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """Clean frames (N, T, F), which are masked (N, T) and what is shown (N, T).
+        """What a step sees of the B clips `rows`.
 
-        N is B in the first phase. Then each clip has a partner: N is 2B, partners last, and there
-        are also their similarities (B,) in {-1, 1} and the nearest anchor of each clip (N,).
+        Returns:
+            In the first phase, with N = B:
+
+            * the clean frames (N, T, F);
+            * which of them are masked, (N, T) bool;
+            * what is shown in their places, (N, T) as of `mask_frames`.
+
+            In the second phase each clip has a partner. Then N = 2B with the partners last, and two
+            more follow:
+
+            * the similarities of clips and partners, (B,) in {-1, 1};
+            * the nearest anchor of each clip, (N,).
         """
         pairs: tuple[Tensor, ...] = ()
         if self.graph is not None:
@@ -141,8 +159,7 @@ class BTH(Method):
             similarity = torch.from_numpy(similar).float() * 2 - 1
             pairs = similarity, torch.from_numpy(self.graph.nearest[rows, 0])
         masked, shown = mask_frames(len(rows), self.frames, random)
-        frames = encoded_frames(store, self.frames)
-        features = torch.from_numpy(store.clean[store.train[rows][:, None], frames]).float()
+        features = store.clean_frames(store.train[rows], self.frames)
         return features, torch.from_numpy(masked), torch.from_numpy(shown), *pairs
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
@@ -178,7 +195,7 @@ class BTH(Method):
         return states
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """The graph is as long as the training set, which a fresh model does not know."""
+        """Give the graph its length, which is that of a training set unknown to a fresh model."""
         for name in ("nearest", "closeness"):
             if prefix + name in state_dict:
                 empty = torch.empty_like(state_dict[prefix + name], device=self.anchors.device)
@@ -187,11 +204,11 @@ class BTH(Method):
 
 
 class AnchorGraph:
-    """Clips tied through shared anchors: affinity A = Z·diag(1ᵀZ)⁻¹·Zᵀ (Liu et al., ICML 2011).
+    """Affinity of clips through anchors that they share: A = Z·diag(1ᵀZ)⁻¹·Zᵀ (ICML 2011).
 
-    Z (M, anchors) is given by each clip's `nearest` anchors (M, k) and its `closeness` to them
-    (M, k), as of `anchor_weights`. A (M, M) is never formed: a clip's row is gathered from the
-    members of its anchors.
+    Z (M, anchors) holds each clip's closeness to its nearest anchors, and 0 for all others. It is
+    given by `nearest` (M, k) and `closeness` (M, k), as `anchor_weights` returns them. A (M, M) is
+    never formed. Instead a row of it is gathered from the clips that are tied to the same anchors.
     """
 
     def __init__(self, nearest: NDArray[np.int64], closeness: NDArray[np.float32]) -> None:
@@ -205,9 +222,9 @@ class AnchorGraph:
         self._bounds = np.concatenate([[0], np.bincount(flat).cumsum()])
 
     def row(self, clip: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The clips that share an anchor with `clip`, ascending, and its affinity to each.
+        """The clips that share an anchor with `clip`, in ascending order, and its affinity to each.
 
-        It is among them; its affinity to all others is 0.
+        `clip` is among them. Its affinity to clips that are not among them is 0.
         """
         groups = [slice(*self._bounds[anchor : anchor + 2]) for anchor in self.nearest[clip]]
         clips = np.concatenate([self._members[group] for group in groups])
@@ -223,7 +240,9 @@ class AnchorGraph:
         neighbours: int,
         random: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """A partner (B,) of each of `clips`: one of its `neighbours` where `similar`, else one of
+        """A partner (B,) for each of `clips` (B,).
+
+        Where `similar` (B,), it is one of the `neighbours` clips of largest affinity, else one of
         affinity 0.
         """
         chosen = [
@@ -233,7 +252,7 @@ class AnchorGraph:
         return np.array(chosen)
 
     def _similar(self, clip: int, neighbours: int, random: np.random.Generator) -> int:
-        """One of the clips of largest affinity; the clip itself if no other shares an anchor."""
+        """One of the clips of largest affinity, or the clip itself if no other shares an anchor."""
         shared, affinity = self.row(clip)
         others = shared != clip
         if not others.any():
@@ -242,7 +261,7 @@ class AnchorGraph:
         return int(random.choice(best))
 
     def _dissimilar(self, clip: int, random: np.random.Generator) -> int:
-        """Any clip of affinity 0; that of least affinity if there is none."""
+        """Any clip of affinity 0, or that of least affinity if there is none."""
         shared, affinity = self.row(clip)
         apart = len(self.nearest) - len(shared)
         if not apart:
@@ -255,11 +274,13 @@ class AnchorGraph:
 def mask_frames(
     clips: int, frames: int, random: np.random.Generator
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """BERT's masking (arXiv 1810.04805, section 3.1) of N clips: masked (N, T), shown (N, T).
+    """BERT's masking (arXiv 1810.04805, section 3.1) of N clips of T frames.
 
-    15 % of a clip's frames, at least one, are masked. `shown` is the frame, counted through the
-    batch, that the network sees in each place: of the masked 80 % HIDDEN, 10 % a random other
-    frame; everywhere else the frame itself.
+    Returns:
+        masked (N, T) bool: 15 % of a clip's frames, and at least one.
+        shown (N, T) int64: the frame that the network sees in each place, counted through the
+            batch. In a masked place it is HIDDEN with a chance of 80 % and any other frame with a
+            chance of 10 %. Everywhere else it is the frame of that place.
     """
     ranks = random.random((clips, frames)).argsort(axis=1)
     masked = ranks < max(1, round(MASKED * frames))
@@ -271,15 +292,19 @@ def mask_frames(
 
 
 def corrupt(features: Tensor, shown: Tensor) -> Tensor:
-    """A new (N, T, F): the frames `shown` (N, T) of features (N, T, F), zeros where HIDDEN."""
+    """What the network sees of features (N, T, F): a new tensor of the same shape.
+
+    It holds the frames `shown` (N, T), and zeros where that is HIDDEN.
+    """
     frames = features.flatten(0, 1)[shown.clamp(min=0)]
     return frames.masked_fill((shown == HIDDEN)[:, :, None], 0)
 
 
 def anchor_weights(states: Tensor, anchors: Tensor, nearest: int) -> tuple[Tensor, Tensor]:
-    """The k nearest anchors of states (M, W), nearest first (M, k), and the weights there (M, k).
+    """The k nearest anchors of states (M, W), nearest first (M, k), and their weights (M, k).
 
-    Weights exp(−d²/h²), h the mean distance to the k-th, are normalised over a clip's anchors.
+    A weight is exp(−d²/h²), where d is the distance to the anchor and h the mean distance of all
+    states to their k-th anchor. The weights of a state are scaled so that their sum is 1.
     """
     exact = "donot_use_mm_for_euclid_dist"
     closest = [

@@ -1,7 +1,7 @@
 """CHAIN: Exploring Global-Local Spatio-Temporal Information (ACM MM 2023, arXiv 2310.18926).
 
-Two views of a video, each a temporal sample of its frames under one spatial augmentation, and three
-tasks trained together as one weighted sum:
+A view of a video is a temporal sample of its frames under one spatial augmentation. CHAIN takes two
+views of each video and learns from three tasks, whose weighted sum is minimised:
 
 | symbol | task | sees | loss |
 |---|---|---|---|
@@ -9,14 +9,14 @@ tasks trained together as one weighted sum:
 | L_ord | order verification: each frame's position | local, temporal | losses/frame_order.py |
 | L_sce | scene change: frames against scene prototypes | local, spatial | losses/scene.py |
 
-No official code exists and the paper leaves sizes, weights and details open. What we chose, and the
-figures behind it, stands in `docs/choices.md`:
+No official code exists, and the paper leaves sizes, weights and details open. `docs/choices.md`
+says what we chose and holds the figures behind it. Two choices shape the code:
 
-* The order task sees the first view's frames *shuffled*, *without position embeddings*, in a pass
-  of its own: given positions, the answer would leak and the task teach nothing.
-* Scenes are clustered once, before training, on the CNN features of each stored view: not on the
-  encoder's output, whose position embeddings would make neighbours in time a scene, and not on the
-  few frames of each sample, which would cost as much as the network does.
+* The order task sees the first view's frames *shuffled* and *without position embeddings*, in a
+  pass of its own. Positions would give the answer away, and the task would teach nothing.
+* Scenes are clustered once, before training, on the CNN features of each stored view. On the
+  encoder's output, position embeddings would make neighbours in time a scene. On the few frames of
+  each sample, clustering would cost as much as the network does.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -32,7 +32,7 @@ from chain.features.augmentation import Spatial
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
 from chain.scenes.clustering import NO_SCENE, SceneConfig, cluster_scenes
@@ -44,7 +44,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class TaskWeights(Parameters):
-    """Weights of the three tasks; 0 switches a task, and its cost, off."""
+    """Weights of the three tasks. A weight of 0 switches a task off and saves its cost."""
 
     contrastive: Weight
     order: Weight
@@ -63,12 +63,12 @@ class ChainConfig(MethodConfig):
     encoder: EncoderConfig
     sampling: Sampling
     spatial: Spatial | Literal["feature"]
-    """`feature`: the clean frames, disturbed by `stand_in`."""
+    """The kind of augmented views. `feature` stands for clean frames, disturbed by `stand_in`."""
     stand_in: StandInConfig
     weights: TaskWeights
     temperature: Positive
     tau_plus: Annotated[float, Field(ge=0, lt=1)]
-    """Prior of false negatives in the contrastive loss (arXiv 2007.00224); 0 = NT-Xent."""
+    """Prior of false negatives in the contrastive loss (arXiv 2007.00224). 0 gives NT-Xent."""
     scene: SceneConfig
     training: TrainingConfig
 
@@ -78,16 +78,17 @@ class Chain(Method):
 
     Config: ClassVar[type[ChainConfig]] = ChainConfig
 
+    config: ChainConfig
+
     def __init__(self, config: ChainConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.spatial: Spatial = "none" if config.spatial == "feature" else config.spatial
         self.encoder = TemporalEncoder(config.encoder, feature_width, config.frames)
         self.hash = HashLayer(config.encoder.width, bits)
         self.order_head = nn.Linear(config.encoder.width, config.frames)
 
     def fit(self, store: FeatureStore) -> None:
-        """Find the scenes of every training view, where the scene task is on."""
+        """Find the scenes of every training view if the scene task is on."""
         self.scenes = self._scenes(*store.bank(self.spatial))
 
     def _scenes(self, bank: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -98,10 +99,14 @@ class Chain(Method):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """Both views (2B, T, F), first views first; their frames' scenes (2B, T); a shuffle of the
-        first views (B, T) for the order task.
+        """What a step sees of the B clips `rows`.
+
+        Returns:
+            * both views of the clips, (2B, T, F), the first views of all before the second;
+            * the scene of each of their frames, (2B, T);
+            * the order in which the order task sees the frames of the first views, (B, T).
         """
-        encoded_frames(store, self.frames)
+        store.encoded_frames(self.frames)  # raises where too few are stored
         batch, views = len(rows), self.scenes.shape[1]
         first = random.integers(0, views, batch)
         second = (first + random.integers(min(1, views - 1), max(1, views), batch)) % views
@@ -120,7 +125,7 @@ class Chain(Method):
         frames: NDArray[np.int64],
         random: np.random.Generator,
     ) -> Tensor:
-        """(B, T, F) of training clips (B,), of their views (B,) and of frames (B, T) of these."""
+        """Features (B, T, F) of training clips (B,), seen in `views` (B,) at `frames` (B, T)."""
         bank, row_of = store.bank(self.spatial)
         features = gather(bank, row_of[clips], views, frames)
         if self.config.spatial == "feature":
@@ -134,7 +139,7 @@ class Chain(Method):
     def tasks(
         self, features: Tensor, hidden: Tensor, scenes: Tensor, shuffle: Tensor
     ) -> dict[str, Tensor]:
-        """The loss of each task that is on, from a drawn batch and its encoding (2B, T, W)."""
+        """The loss of each task that is on; `hidden` (2B, T, W) are the encoded `features`."""
         weights, parts = self.config.weights, {}
         if weights.contrastive:
             code1, code2 = self.codes(hidden).chunk(2)
@@ -149,7 +154,7 @@ class Chain(Method):
         return parts
 
     def weighted(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The weighted sum "loss", then its `parts`."""
+        """The weighted sum of `parts` as "loss", followed by `parts`."""
         loss = sum(getattr(self.config.weights, name) * value for name, value in parts.items())
         return {"loss": torch.as_tensor(loss), **parts}
 
@@ -158,7 +163,7 @@ class Chain(Method):
         return sign(self.hash(hidden.mean(dim=1)))
 
     def order_logits(self, features: Tensor, shuffle: Tensor) -> Tensor:
-        """Scores (B, T, T) of the T positions, for frames (B, T, F) put in the order `shuffle`."""
+        """Scores (B, T, T) of the T positions, for the frames (B, T, F) in the order `shuffle`."""
         shuffled = features.gather(1, shuffle[:, :, None].expand_as(features))
         logits: Tensor = self.order_head(self.encoder(shuffled, ordered=False))
         return logits

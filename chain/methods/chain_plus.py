@@ -6,9 +6,10 @@
 | dropout on the features | a few stored views are otherwise learned by heart |
 | a neighbourhood term | keeps the similarities that the CNN's features already hold |
 
-The neighbourhood term is the mean squared difference between the cosines of the two views' codes,
-all pairs of the batch, and the cosines of the clips' pooled features: clean, averaged over each of
-a few equal parts of the clip, and centred on the training set. `docs/choices.md` has the ablation.
+The neighbourhood term compares two cosines for every pair of clips of a batch: that of their codes,
+one from the first views and one from the second, and that of their pooled features. It is the mean
+squared difference of the two. To pool a clip, its clean features are averaged over each of a few
+equal parts of the clip and centred on the training set. `docs/choices.md` has the ablation.
 """
 
 from typing import Annotated
@@ -34,12 +35,12 @@ class PlusWeights(TaskWeights):
 
 
 class ChainPlusConfig(ChainConfig):
-    """CHAIN's parameters and those of the additions; dropout is `encoder.dropout`."""
+    """CHAIN's parameters and those of the additions. Dropout is set by `encoder.dropout`."""
 
     weights: PlusWeights
     clean_view: bool
     parts: Annotated[int, Field(ge=1)]
-    """Equal parts of a clip whose features are pooled one by one; 1 is blind to order."""
+    """How many equal parts of a clip are pooled one by one. A single part is blind to order."""
 
 
 class ChainPlus(Chain):
@@ -59,7 +60,7 @@ class ChainPlus(Chain):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """As CHAIN, and the clips' pooled features (B, parts * F)."""
+        """What CHAIN draws, and the clips' pooled features (B, parts * F)."""
         return (*super().draw(store, rows, random), self.pooled[torch.from_numpy(rows)].float())
 
     def _features(
@@ -90,8 +91,10 @@ class ChainPlus(Chain):
 
 
 def pooled_features(store: FeatureStore, parts: int) -> Tensor:
-    """Clean features of the training clips, averaged over each of `parts` equal parts of the clip,
-    joined and centred: (M, parts * F) float16. InputError if a part would have no frame.
+    """Pooled features (M, parts * F), float16, of the training clips.
+
+    The clean features of a clip are averaged over each of its `parts` equal parts, the averages are
+    joined, and the mean of all clips is subtracted. InputError if a part would have no frame.
     """
     if parts > store.dense:
         raise InputError(

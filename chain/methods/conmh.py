@@ -1,9 +1,12 @@
 """ConMH: Contrastive Masked Autoencoders for Self-Supervised Video Hashing (AAAI 2023).
 
-Follows the paper and its released configuration: two complementary views of a randomly permuted
-clip pass an asymmetric masked autoencoder whose bottleneck is a binary code per frame; the mean
-codes of the two views are contrasted with a debiased loss. What neither states and we chose: biases
-in the attention's projections; the sign of a mean code of exactly 0 is +1 (released: 0).
+The frames of a clip are permuted at random, and the first and the last of them make two views. Each
+view passes an asymmetric masked autoencoder that predicts the frames which the view does not see.
+Its bottleneck is a binary code per frame, and the mean codes of the two views are contrasted with a
+debiased loss. All this follows the paper and its released configuration. We differ in two details:
+
+* The attention's projections have biases, of which neither speaks.
+* The sign of a mean code of exactly 0 is +1, where the released code gives 0.
 """
 
 from typing import Annotated, ClassVar, Self
@@ -16,20 +19,20 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.losses.debiased import debiased_contrastive
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, encoded_frames
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
-from chain.views.store import FeatureStore, gather
+from chain.views.store import FeatureStore
 
 
 class ConMHConfig(MethodConfig):
-    """Sizes and loss weights; published values in `params.yaml`."""
+    """Sizes and loss weights. `params.yaml` holds the published values."""
 
     encoder: TransformerConfig
     decoder: TransformerConfig
     mask_ratio: Annotated[float, Field(gt=0, lt=1)]
-    """Share r of a clip's frames that a view does not see."""
+    """r, the share of a clip's frames that a view does not see."""
     contrastive_weight: Annotated[float, Field(ge=0)]
     """a in L = MSE(view 1) + MSE(view 2) + a · DCL."""
     temperature: Positive
@@ -39,7 +42,7 @@ class ConMHConfig(MethodConfig):
 
     @property
     def masked_frames(self) -> int:
-        """Frames that a view does not see, int(r·T) as released."""
+        """How many frames a view does not see: int(r·T), as in the released code."""
         return int(self.mask_ratio * self.frames)
 
     @model_validator(mode="after")
@@ -55,12 +58,12 @@ class ConMH(Method):
     Config: ClassVar[type[ConMHConfig]] = ConMHConfig
     Encoder: ClassVar[type[nn.Module]] = Transformer
 
+    config: ConMHConfig
     places: Tensor
     decoder_places: Tensor
 
     def __init__(self, config: ConMHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.masked_frames = config.masked_frames
         width, decoder_width = config.encoder.width, config.decoder.width
         self.project: nn.Module = nn.Linear(feature_width, width)
@@ -81,10 +84,8 @@ class ConMH(Method):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """Clean frames (B, T, F) and one random permutation (B, T) a clip."""
-        frames = np.broadcast_to(encoded_frames(store, self.frames), (len(rows), self.frames))
-        bank, row_of = store.bank("none")
-        features = gather(bank, row_of[rows], np.zeros_like(rows), frames)
+        """Clean frames (B, T, F), and a random permutation of the frames of each clip (B, T)."""
+        features = store.clean_frames(store.train[rows], self.frames)
         permutation = random.random((len(rows), self.frames)).argsort(axis=1)
         return features, torch.from_numpy(permutation)
 
@@ -107,7 +108,7 @@ class ConMH(Method):
         return sign(self.hash(self.head(self.encoder(tokens))))
 
     def _views(self, features: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean codes (B, b) of both views of features (B, T, F), and the sum of their errors."""
+        """Mean codes (B, b) of both views of features (B, T, F), and the sum of both errors."""
         visible = self.frames - self.masked_frames
         first, second = permutation[:, :visible], permutation[:, -visible:]
         code1, error1 = self._view(features, first, permutation[:, visible:])
@@ -115,7 +116,7 @@ class ConMH(Method):
         return code1, code2, error1 + error2
 
     def _view(self, features: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean code (B, b) of the visible frames, and the error of the masked ones from them."""
+        """Mean code (B, b) of the visible frames, and the error of the masked ones."""
         codes = self._frame_codes(features, visible)
         seen = self.decoder_project(codes) + self.decoder_places[visible]
         hidden = self.mask_token + self.decoder_places[masked]
@@ -125,5 +126,5 @@ class ConMH(Method):
 
 
 def take(features: Tensor, frames: Tensor) -> Tensor:
-    """Frames (B, V) of features (B, T, F) -> (B, V, F)."""
+    """The frames (B, V) of features (B, T, F): (B, V, F)."""
     return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

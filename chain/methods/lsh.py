@@ -1,17 +1,17 @@
 """LSH: random hyperplanes through the centre of mean-pooled features (Charikar, STOC 2002).
 
-The floor of every comparison: nothing is learned but the mean of the training set.
+It is the floor of every comparison, since nothing is learned but the mean of the training set.
 """
 
 import torch
 from torch import Tensor
 
-from chain.methods.base import Method, MethodConfig, encoded_frames
+from chain.methods.base import Method, MethodConfig
 from chain.views.store import FeatureStore
 
 
 class LSHConfig(MethodConfig):
-    """No parameters of its own."""
+    """LSH has no parameters of its own."""
 
 
 class LSH(Method):
@@ -28,10 +28,11 @@ class LSH(Method):
         self.register_buffer("planes", torch.randn(feature_width, bits))
 
     def fit(self, store: FeatureStore) -> None:
-        frames = encoded_frames(store, self.frames)
+        """Take the mean of the training clips."""
         total = torch.zeros(store.width, dtype=torch.float64)
-        for row in store.train:
-            total += torch.from_numpy(store.clean[row][frames]).double().mean(dim=0)
+        for clips in store.training_chunks(self.frames):
+            for pooled in clips.double().mean(dim=1):
+                total += pooled
         self.mean.copy_(total / len(store.train))
 
     def encode(self, features: Tensor) -> Tensor:

@@ -1,22 +1,26 @@
 """MCMSH: Self-Supervised Video Hashing with MC-MLP (Hao et al., ACM MM 2022).
 
-A mixer over frame features (models/mc_mlp.py) and a soft code h = mean_t tanh(α·x_t), whose slope
-α = √(epoch + 1) hardens it. Four terms: a clip's mean hidden state is drawn to the centre of its
-cluster, codes of similar and dissimilar pairs are to agree and to disagree, soft codes to be near
-their signs, and similar pairs to be nearer than dissimilar ones by a margin. From the paper: the
-network, α, the terms and their weights.
+A mixer (models/mc_mlp.py) reads the frame features and gives a soft code h = mean_t tanh(α·x_t).
+Its slope α = √(epoch + 1) grows, so that the code hardens. The loss has four terms:
 
-What is left open and we chose:
+* A clip's mean hidden state is drawn to the centre of its cluster.
+* The codes of a similar pair are to agree, those of a dissimilar pair to disagree.
+* Soft codes are to be near their signs.
+* Similar pairs are to be nearer to each other than dissimilar ones, by a margin.
+
+The network, α, the terms and their weights are the paper's. What it leaves open and we chose:
 
 * Clusters are those of the mean clean CNN features, found once by k-means. Their centres in the
   hidden space are the mean hidden states of their clips, taken anew before each epoch.
-* A clip's similar partner is another clip of its cluster (itself if it is alone there), a
-  dissimilar one any clip of another cluster. Each clip of a batch has one partner, and half of the
-  pairs are similar.
-* A quadruplet is a similar and a dissimilar pair; all those of a batch count. Its term is
-  max(0, margin + d(similar) − d(dissimilar)), d the share of bits that differ, for soft codes.
+* Each clip of a batch has one partner, and half of the pairs are similar. A similar partner is
+  another clip of the same cluster, or the clip itself if it is alone there. A dissimilar partner is
+  any clip of another cluster.
+* A quadruplet is a similar and a dissimilar pair, and all those of a batch count. Its term is
+  max(0, margin + d(similar) − d(dissimilar)), where d = (1 − ⟨h1, h2⟩ / b) / 2. For hard codes d
+  is the share of bits that differ.
 * ‖h − b‖² is taken per bit, so that its weight does not grow with the code.
-* A LayerNorm ends the mixer: else shrinking all hidden states would satisfy the cluster term.
+* A LayerNorm ends the mixer. Without it, the network could satisfy the cluster term by shrinking
+  all hidden states.
 """
 
 import math
@@ -31,11 +35,12 @@ from torch import Tensor, nn
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig, encoded_frames
-from chain.methods.clusters import check_clusters, kmeans, of_training_clips
+from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.hash_layer import sign
+from chain.models.kmeans import cluster_means, kmeans
 from chain.models.mc_mlp import MixerBlock
-from chain.views.store import FeatureStore, gather
+from chain.views.store import FeatureStore
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -50,13 +55,13 @@ class TermWeights(Parameters):
 
 
 class MCMSHConfig(MethodConfig):
-    """Sizes and loss weights; published values in `params.yaml`."""
+    """Sizes and loss weights. `params.yaml` holds the published values."""
 
     width: Count
     depth: Count
-    """Mixer blocks."""
+    """Number of mixer blocks."""
     clusters: Annotated[int, Field(ge=2)]
-    """k of k-means; below the number of training clips."""
+    """k of k-means. It has to be less than the number of training clips."""
     margin: Annotated[float, Field(ge=0, le=1)]
     """Share of bits by which dissimilar pairs are to be further apart than similar ones."""
     weights: TermWeights
@@ -68,11 +73,11 @@ class MCMSH(Method):
 
     Config = MCMSHConfig
 
+    config: MCMSHConfig
     slope: Tensor
 
     def __init__(self, config: MCMSHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.config = config
         self.mixer = nn.Sequential(
             nn.Linear(feature_width, config.width),
             nn.ReLU(),
@@ -83,7 +88,7 @@ class MCMSH(Method):
         self.register_buffer("slope", torch.ones(()))
 
     def fit(self, store: FeatureStore) -> None:
-        """Cluster the training clips; InputError if they are too few or too much alike."""
+        """Cluster the training clips. InputError if they are too few, or all the same."""
         check_clusters(self.config.clusters, store, "methods.mcmsh.clusters")
         pooled = of_training_clips(self, store, lambda features: features.mean(dim=1))
         self.labels, _ = kmeans(pooled, self.config.clusters)
@@ -100,12 +105,16 @@ class MCMSH(Method):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """Clean frames (2B, T, F), partners last; which pairs are similar (B,); centres (2B, W)."""
+        """What a step sees of the B clips `rows`.
+
+        Returns:
+            * the clean frames (2B, T, F) of the clips, and after them those of their partners;
+            * which pairs are similar, (B,) bool;
+            * the centres of the clusters of clips and partners, (2B, W).
+        """
         similar = random.permutation(len(rows)) < len(rows) // 2
         clips = np.concatenate([rows, self.partners.draw(rows, similar, random)])
-        frames = np.broadcast_to(encoded_frames(store, self.frames), (len(clips), self.frames))
-        bank, row_of = store.bank("none")
-        features = gather(bank, row_of[clips], np.zeros_like(clips), frames)
+        features = store.clean_frames(store.train[clips], self.frames)
         return features, torch.from_numpy(similar), self.centres[self.labels[clips]]
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
@@ -133,10 +142,11 @@ class MCMSH(Method):
 
 
 class Partners:
-    """Similar and dissimilar clips by their clusters' labels (M,), of which there are two or more.
+    """Draws similar and dissimilar clips, given the cluster of each clip: labels (M,).
 
-    With the clips sorted by cluster, a clip's partners are its neighbours within the cluster's
-    stretch, or lie beyond it, counted around the end.
+    There have to be two clusters or more. The clips are sorted by cluster. A similar partner is
+    drawn from the stretch of the clip's cluster, and a dissimilar one from what follows that
+    stretch, up to the end and on from the beginning.
     """
 
     def __init__(self, labels: NDArray[np.int64]) -> None:
@@ -148,7 +158,7 @@ class Partners:
     def draw(
         self, rows: NDArray[np.int64], similar: NDArray[np.bool_], random: np.random.Generator
     ) -> NDArray[np.int64]:
-        """A partner (B,) of each clip (B,), of its cluster where `similar` (B,)."""
+        """A partner (B,) for each of `rows` (B,), of the same cluster where `similar` (B,)."""
         size, start = self._size[rows], self._start[rows]
         step = 1 + random.integers(0, np.maximum(size - 1, 1))
         within = start + (self._place[rows] - start + step) % size
@@ -158,20 +168,13 @@ class Partners:
         return partners
 
 
-def cluster_means(points: Tensor, labels: Tensor, clusters: int) -> Tensor:
-    """Mean (K, D) of the points (M, D) with each label (M,); zeros for a cluster without any."""
-    counts = labels.bincount(minlength=clusters).clamp(min=1)
-    sums = points.new_zeros(clusters, points.shape[1]).index_add_(0, labels, points)
-    return sums / counts[:, None]
-
-
 def quadruplet(agreement: Tensor, similar: Tensor, margin: float) -> Tensor:
-    """Hinge of every similar pair against every dissimilar one.
+    """The hinge loss of every similar pair against every dissimilar one.
 
     Args:
-        agreement: (B,) ⟨h1, h2⟩ / b of each pair; its distance is (1 − agreement) / 2.
-        similar: (B,) bool, with at least one pair of either kind.
-        margin: by which the distance of a dissimilar pair is to be larger.
+        agreement: (B,) ⟨h1, h2⟩ / b of each pair. The pair's distance is (1 − agreement) / 2.
+        similar: (B,) bool. There has to be at least one pair of either kind.
+        margin: by how much the distance of a dissimilar pair is to be larger.
 
     Returns:
         () mean over all quadruplets of max(0, margin + d(similar) − d(dissimilar)).

@@ -1,7 +1,8 @@
 """PCA-ITQ: principal components, rotated towards the corners of the binary cube.
 
-Gong & Lazebnik, "Iterative quantization", CVPR 2011, on mean-pooled frame features. Ours: the signs
-of the components (largest entry positive) and of 0 (+1), which the paper leaves open.
+The method is that of Gong & Lazebnik, "Iterative quantization", CVPR 2011, on mean-pooled frame
+features. The paper leaves two signs open. We make the largest entry of a component positive, and
+give 0 the sign +1.
 """
 
 from collections.abc import Iterator
@@ -10,18 +11,16 @@ import torch
 from torch import Tensor
 
 from chain.core.errors import InputError
-from chain.methods.base import Count, Method, MethodConfig, encoded_frames
+from chain.methods.base import Count, Method, MethodConfig
 from chain.models.hash_layer import sign
 from chain.views.store import FeatureStore
-
-CHUNK = 256  # clips read at once
 
 
 class PCAITQConfig(MethodConfig):
     """How the rotation is found."""
 
     iterations: Count
-    """Alternations of codes and rotation; 50 in the paper."""
+    """How often codes and rotation are found in turn. The paper does it 50 times."""
 
 
 class PCAITQ(Method):
@@ -29,19 +28,19 @@ class PCAITQ(Method):
 
     Config = PCAITQConfig
 
+    config: PCAITQConfig
     mean: Tensor
     components: Tensor
     rotation: Tensor
 
     def __init__(self, config: PCAITQConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.iterations = config.iterations
         self.register_buffer("mean", torch.zeros(feature_width))
         self.register_buffer("components", torch.zeros(feature_width, bits))
         self.register_buffer("rotation", torch.linalg.qr(torch.randn(bits, bits)).Q)
 
     def fit(self, store: FeatureStore) -> None:
-        """Mean, components and rotation of the training clips, read twice in chunks.
+        """Find mean, components and rotation from the training clips, which are read twice.
 
         InputError if clips or features are too few for `bits` components.
         """
@@ -66,23 +65,21 @@ class PCAITQ(Method):
         projected = torch.cat([(pooled - mean) @ components for pooled in self._pooled(store)])
         self.mean.copy_(mean)
         self.components.copy_(components)
-        self.rotation.copy_(itq(projected, self.rotation.double(), self.iterations))
+        self.rotation.copy_(itq(projected, self.rotation.double(), self.config.iterations))
 
     def encode(self, features: Tensor) -> Tensor:
         return (features.mean(dim=1) - self.mean) @ self.components @ self.rotation
 
     def _pooled(self, store: FeatureStore) -> Iterator[Tensor]:
-        """Mean features (C, F) of the training clips, a chunk at a time, float64."""
-        frames = encoded_frames(store, self.frames)
-        for start in range(0, len(store.train), CHUNK):
-            rows = store.train[start : start + CHUNK, None]
-            yield torch.from_numpy(store.clean[rows, frames]).double().mean(dim=1)
+        """Mean features (C, F) of the training clips in float64, a chunk of clips at a time."""
+        for clips in store.training_chunks(self.frames):
+            yield clips.double().mean(dim=1)
 
 
 def principal_components(covariance: Tensor, count: int) -> Tensor:
-    """Covariance (F, F) -> (F, count) unit eigenvectors, largest eigenvalue first.
+    """Unit eigenvectors (F, count) of a covariance (F, F), those of the largest eigenvalues first.
 
-    The entry of largest magnitude of each is positive, since a solver's signs are arbitrary.
+    A solver's signs are arbitrary, so each vector is turned to make its largest entry positive.
     """
     ascending: Tensor = torch.linalg.eigh(covariance).eigenvectors
     vectors = ascending.flip(dims=[1])[:, :count]
@@ -91,10 +88,10 @@ def principal_components(covariance: Tensor, count: int) -> Tensor:
 
 
 def itq(projected: Tensor, rotation: Tensor, iterations: int) -> Tensor:
-    """Rotation (b, b) that brings projected data V (M, b) nearest to its codes: min ‖B − VR‖².
+    """The rotation R (b, b) that brings projected data V (M, b) near to codes B: min ‖B − VR‖².
 
-    Each iteration solves for the codes B = sign(VR), then for R by orthogonal Procrustes, so the
-    quantisation error never grows.
+    It starts from `rotation`. Each iteration takes the best codes for R, B = sign(VR), and then the
+    best R for these codes, by orthogonal Procrustes. So the error never grows.
     """
     for _ in range(iterations):
         codes = sign(projected @ rotation)

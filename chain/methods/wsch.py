@@ -1,19 +1,24 @@
 """WSCH: ConMH's masked autoencoder with a state space encoder and clusters of its own codes.
 
-Known of it: a LayerNorm before the projection, an encoder of one SSD layer and one attention, and
-two stages. The first trains reconstruction and the debiased contrast under a high mask ratio; the
-second, under a lower one, alternates by epoch between reconstruction with a cross-entropy against
-cluster labels and reconstruction with the contrast. Views, positions, hash layer, decoder and
-contrast are ConMH's.
+What is known of it:
+
+* A LayerNorm comes before the projection.
+* The encoder has one SSD layer and one attention.
+* Views, positions, hash layer, decoder and contrast are ConMH's.
+* The first stage trains reconstruction and the debiased contrast, under a high mask ratio.
+* The second stage has a lower mask ratio and alternates by epoch. In one epoch it trains
+  reconstruction and a cross-entropy against cluster labels, in the next reconstruction and the
+  contrast.
 
 What is left open and we chose:
 
 * The encoder reads the visible frames in temporal order.
-* The second stage begins with the cluster labels. They come from k-means on the training clips'
-  codes before the sign, found anew before each such epoch. It goes on from the last centres:
-  begun afresh it would number the clusters anew, and what the cluster head knows would be lost.
-* The cluster head is linear on a view's mean code; both views' cross-entropies are averaged.
-* Terms are summed with weight 1, the contrast with `contrastive_weight`.
+* The second stage begins with an epoch of cluster labels. Before each such epoch, k-means finds
+  them from the codes of the training clips before the sign. It goes on from the last centres. If it
+  began afresh, it would number the clusters anew, and what the cluster head knows would be lost.
+* The cluster head is linear and reads a view's mean code. The cross-entropies of both views are
+  averaged.
+* The contrast has the weight `contrastive_weight`, all other terms have the weight 1.
 """
 
 from typing import Annotated, Self
@@ -26,21 +31,22 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
-from chain.methods.clusters import check_clusters, kmeans, of_training_clips
 from chain.methods.conmh import ConMH, ConMHConfig
+from chain.methods.training_clips import check_clusters, of_training_clips
+from chain.models.kmeans import kmeans
 from chain.models.ssd import SSDAttention
 from chain.models.transformer import xavier_linears
 from chain.views.store import FeatureStore
 
 
 class WSCHConfig(ConMHConfig):
-    """ConMH's parameters, `mask_ratio` being that of the first stage, and the second stage's."""
+    """ConMH's parameters, with the first stage's `mask_ratio`, and those of the second stage."""
 
     second_mask_ratio: Annotated[float, Field(gt=0, lt=1)]
     reconstruct_epochs: Annotated[int, Field(ge=0)]
-    """Epochs of the first stage."""
+    """How many epochs the first stage takes."""
     clusters: Annotated[int, Field(ge=2)]
-    """k of k-means; below the number of training clips."""
+    """k of k-means. It has to be less than the number of training clips."""
 
     @model_validator(mode="after")
     def _second_stage_masks_and_lasts(self) -> Self:
@@ -74,11 +80,11 @@ class WSCH(ConMH):
         self.labels: Tensor | None = None
 
     def fit(self, store: FeatureStore) -> None:
-        """InputError, before any training, if there are too few clips for the clusters."""
+        """Raise InputError, before any training, if the clips are too few for the clusters."""
         check_clusters(self.config.clusters, store, "methods.wsch.clusters")
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
-        """Set the stage's mask and, for every other epoch of the second, the cluster labels."""
+        """Set the stage's mask. In every other epoch of the second stage, find cluster labels."""
         turn = epoch - self.config.reconstruct_epochs
         second = turn >= 0
         ratio = self.config.second_mask_ratio if second else self.config.mask_ratio
@@ -95,7 +101,7 @@ class WSCH(ConMH):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """ConMH's; in a cluster epoch also the clips' labels (B,)."""
+        """What ConMH draws and, in an epoch of cluster labels, the labels of the clips (B,)."""
         views = super().draw(store, rows, random)
         return views if self.labels is None else (*views, self.labels[rows])
 

@@ -1,1 +1,1 @@
-"""Temporal encoders, hash layers and batched clustering."""
+"""What methods are built from: temporal encoders, the hash layer and k-means."""

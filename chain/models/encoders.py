@@ -11,17 +11,17 @@ from chain.models.transformer import Transformer, TransformerConfig, xavier_line
 
 
 class EncoderConfig(TransformerConfig):
-    """A temporal encoder and its size; `heads` matters to the transformer only."""
+    """A temporal encoder and its size. Only the transformer has `heads`."""
 
     kind: Literal["transformer", "lstm", "mc_mlp"]
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    """On the CNN features, before the projection."""
+    """The dropout on the CNN features, before the projection."""
 
 
 class TemporalEncoder(nn.Module):
     """Frame features (B, T, F) -> frame representations (B, T, W) that have seen the whole clip.
 
-    The transformer adds positions that say at which of the T places a frame stands; without them it
+    The transformer adds positions that say at which of the T places a frame stands. Without them it
     can not tell the order of the frames. LSTM and MC-MLP know the order by construction.
     """
 
@@ -45,7 +45,7 @@ class TemporalEncoder(nn.Module):
         self.apply(xavier_linears)
 
     def forward(self, features: Tensor, ordered: bool = True) -> Tensor:
-        """`ordered=False`: the frames come shuffled, and no position is added to them."""
+        """Encode the frames. With `ordered=False` no position is added, as for shuffled frames."""
         tokens = self.project(self.dropout(features))  # (B, T, W)
         if ordered and self.places is not None:
             tokens = tokens + self.places

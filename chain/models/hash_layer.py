@@ -9,7 +9,7 @@ class _StraightThroughSign(torch.autograd.Function):
     def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         signs = torch.where(x >= 0, torch.ones_like(x), -torch.ones_like(x))
-        return torch.where(x.isnan(), x, signs)  # else a diverged network would go unnoticed
+        return torch.where(x.isnan(), x, signs)  # so that a diverged network is noticed
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:
@@ -19,17 +19,20 @@ class _StraightThroughSign(torch.autograd.Function):
 
 
 def sign(x: Tensor) -> Tensor:
-    """-1 or +1, sign(0) = +1; the gradient is 1 inside (-1, 1) and 0 outside (arXiv 1308.3432)."""
+    """The sign of each element, -1 or +1, where the sign of 0 is +1.
+
+    Its gradient is straight-through: 1 inside (-1, 1) and 0 outside (arXiv 1308.3432).
+    """
     result: Tensor = _StraightThroughSign.apply(x)
     return result
 
 
 class HashLayer(nn.Module):
-    """Linear to b, LayerNorm over the b units: (..., W) -> (..., b), to be binarised by `sign`.
+    """A linear layer to b units and a LayerNorm over them: (..., W) -> (..., b).
 
-    This is ConMH's hash layer (AAAI 2023): there y = clip((x + 1) / 2, 0, 1) and the code is
-    2·round(y) - 1, which is `sign` with its straight-through gradient. The LayerNorm keeps the
-    units of one code centred, so that no code is all ones.
+    `sign` makes the code from its output. Together they are ConMH's hash layer (AAAI 2023), which
+    computes y = clip((x + 1) / 2, 0, 1) and the code 2·round(y) - 1. The LayerNorm keeps the units
+    of one code centred, so that no code is all ones.
     """
 
     def __init__(self, width: int, bits: int) -> None:

@@ -1,8 +1,10 @@
 """MC-MLP, the mixer of MCMSH (Hao et al., ACM MM 2022): token and channel mixing with self-gates.
 
-Three gates of different temporal reach follow each mixing MLP and are summed: long range (global
-average), middle range (adaptive average pooling to a third, then a convolution over three places)
-and short range (the convolution alone).
+Each mixing MLP is followed by three gates of different temporal reach, which are summed:
+
+* LRD, the long range, sees the average of all places.
+* MRD, the middle range, pools the places to a third and convolves three neighbours.
+* SRD, the short range, convolves three neighbours without pooling.
 """
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Gates(nn.Module):
-    """Sum of the LRD, MRD and SRD gates of x (B, C, L), gated along its channels C."""
+    """x (B, C, L) times the sum of its LRD, MRD and SRD gates, each with a bottleneck over C."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -38,7 +40,7 @@ def _narrow(channels: int, inner: int) -> nn.Sequential:
 
 
 class MixerBlock(nn.Module):
-    """Token mixing over T places, then channel mixing over W, each with its gates: (B, T, W)."""
+    """Token mixing over T places, then channel mixing over W: (B, T, W) -> (B, T, W)."""
 
     def __init__(self, frames: int, width: int, dropout: float = 0.5) -> None:
         super().__init__()

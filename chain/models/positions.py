@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def sinusoid(length: int, width: int) -> Tensor:
-    """(length, width): sine in the even columns, cosine in the odd ones."""
+    """Positions (length, width), with sines in the even columns and cosines in the odd ones."""
     position = torch.arange(length, dtype=torch.float64)[:, None]
     column = torch.arange(width)[None, :]
     angle = position / 10000 ** (2 * (column // 2) / width)

@@ -4,8 +4,8 @@ A head's state is a matrix that decays by a scalar at each place and takes in on
 
     h_t = a_t · h_{t−1} + x_t B_tᵀ        y_t = h_t C_t
 
-which equals y = (L ∘ C Bᵀ) X with L_ij = a_i · … · a_{j+1} for j ≤ i, else 0 (the paper's dual,
-quadratic form). With a few dozen frames that form is the faster one.
+This equals the paper's dual, quadratic form y = (L ∘ C Bᵀ) X, where L_ij = a_i · … · a_{j+1} for
+j ≤ i and 0 otherwise. With a few dozen frames that form is the faster one.
 """
 
 import math
@@ -16,24 +16,24 @@ from torch import Tensor, nn
 
 from chain.models.transformer import Attention, TransformerConfig
 
-STATE = 64  # N, the width of B and C; the smaller of the paper's two
+STATE = 64  # N, the width of B and C: the smaller of the two that the paper uses
 
 
 def ssd(values: Tensor, log_decay: Tensor, keys: Tensor, queries: Tensor) -> Tensor:
-    """The dual form, causal: each place reads itself and those before it.
+    """The dual form, in which each place reads itself and the places before it.
 
     Args:
         values: (B, T, H, P) X of each head.
-        log_decay: (B, T, H) log a, at most 0; that of the first place has no effect.
-        keys: (B, T, N) the paper's B, shared by the heads.
-        queries: (B, T, N) the paper's C, shared by the heads.
+        log_decay: (B, T, H) log a, at most 0. That of the first place has no effect.
+        keys: (B, T, N) the paper's B, which all heads share.
+        queries: (B, T, N) the paper's C, which all heads share.
 
     Returns:
         (B, T, H, P) Y.
     """
     length = values.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=values.device).tril()
-    # Not `cumsum`, which is not deterministic on CUDA.
+    # `cumsum` would not be deterministic on CUDA.
     total = (causal[:, :, None] * log_decay[:, None]).sum(dim=2)  # (B, T, H)
     span = total[:, :, None] - total[:, None]  # (B, i, j, H)
     decay = span.masked_fill(~causal[:, :, None], -torch.inf).exp()
@@ -43,10 +43,17 @@ def ssd(values: Tensor, log_decay: Tensor, keys: Tensor, queries: Tensor) -> Ten
 class SSD(nn.Module):
     """Mamba-2's layer, read forwards and backwards and summed: tokens (B, T, W) -> (B, T, W).
 
-    As in the paper: step sizes Δ from the input with a = exp(−Δ·rate) and x scaled by Δ, a skip
-    around the state, a gated RMSNorm, and the ranges of the first Δ and rates. Ours: no
-    convolution before it, since both directions are read; no expansion of the width; both
-    directions share their weights.
+    From the paper:
+
+    * The step sizes Δ come from the input, a = exp(−Δ·rate), and x is scaled by Δ.
+    * There is a skip around the state and a gated RMSNorm.
+    * Δ and the rates begin in the paper's ranges.
+
+    Ours:
+
+    * No convolution comes before it, since both directions are read.
+    * The width is not expanded.
+    * Both directions share their weights.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -73,9 +80,9 @@ class SSD(nn.Module):
 
 
 class SSDAttention(nn.Module):
-    """`depth` pairs of an SSD layer and an attention, pre-norm and residual, and a last LayerNorm.
+    """`depth` pairs of an SSD layer and an attention: (B, T, W) in temporal order -> (B, T, W).
 
-    Tokens (B, T, W), in temporal order, -> (B, T, W).
+    Each layer reads normalised tokens and is added to them. A LayerNorm comes last.
     """
 
     def __init__(self, config: TransformerConfig) -> None:

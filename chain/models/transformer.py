@@ -17,7 +17,7 @@ class TransformerConfig(Parameters):
     depth: Annotated[int, Field(ge=1)]
     """Number of blocks."""
     heads: Annotated[int, Field(ge=1)]
-    """Each of width // heads dimensions: the attention's inner width may fall short of `width`."""
+    """A head has width // heads dimensions, so all of them may have fewer than `width`."""
 
     @model_validator(mode="after")
     def _heads_have_width(self) -> Self:
@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + MLP(norm(x)); MLP of four times the width, GELU."""
+    """x + attention(norm(x)), then x + MLP(norm(x)), whose hidden layer is four times as wide."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -85,9 +85,9 @@ class Transformer(nn.Module):
 
 
 def recompute_blocks(model: nn.Module) -> None:
-    """From now on keep only what goes into a block, and compute the rest again on the way back.
+    """Have transformers keep only the inputs of their blocks, and compute the rest twice.
 
-    The same gradients from less memory, in more time (arXiv 1604.06174).
+    The gradients are the same. They take less memory and more time (arXiv 1604.06174).
     """
     for module in model.modules():
         if isinstance(module, Transformer):
@@ -95,7 +95,7 @@ def recompute_blocks(model: nn.Module) -> None:
 
 
 def xavier_linears(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases for a Linear layer; for `nn.Module.apply`."""
+    """Give a linear layer Xavier-uniform weights and a bias of zeros, for `nn.Module.apply`."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

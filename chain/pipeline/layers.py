@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from chain.core.errors import InputError
-from chain.core.params import PARAMS, leaves, merge, parse
-from chain.methods import METHODS, method_class
+from chain.core.params import PARAMS, leaves
+from chain.methods import METHODS, method_class, method_config
 from chain.methods.base import MethodConfig
 
 ALL = "all"
@@ -61,15 +61,16 @@ class Layers:
         if method not in self.published:
             raise InputError(f"{PARAMS}: methods: no block {method!r} ({{}} will do)")
         layers = [*self._of(method), *([change] if change else [])]
+        trees = [layer.tree for layer in layers]
         try:
-            return _parsed(method, layers, layers[-1])
+            return method_config(method, *trees)
         except InputError as error:
             for count, layer in enumerate(layers, start=1):
                 try:
-                    _parsed(method, layers[:count], layers[-1])
+                    method_config(method, *trees[:count])
                 except InputError as partial:
-                    if str(partial) == str(error):
-                        return _parsed(method, layers[:count], layer)  # raises it by that name
+                    if str(partial) == str(error):  # once more, to name the layer
+                        method_config(method, *trees[:count], key=layer.key, file=layer.file)
             raise
 
     def _profile(self) -> Layer:
@@ -95,9 +96,3 @@ def applicable(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, An
         elif not isinstance(value, Mapping):
             chosen[key] = value
     return chosen
-
-
-def _parsed(method: str, layers: list[Layer], named: Layer) -> MethodConfig:
-    """The parameters from all of `layers`; an error names the place of `named`."""
-    tree = merge(*(layer.tree for layer in layers))
-    return parse(method_class(method).Config, tree, named.key, named.file)

@@ -7,11 +7,11 @@ and an availability a(i, k), how much support k has for that role:
     a(i, k) <- min(0, r(k, k) + sum_{i' not in {i, k}} max(0, r(i', k)))
     a(k, k) <- sum_{i' != k} max(0, r(i', k))
 
-both damped; k is an exemplar while r(k, k) + a(k, k) > 0. The stopping rule, the refinement of
-exemplars and the degenerate cases are those of `sklearn.cluster.AffinityPropagation`; the noise
-that breaks ties is fixed here, so that results repeat. Given the same noise, both give the same
-scenes. The frames of a two-frame scene suit equally as its exemplar: there noise alone decides, at
-times on the scenes too, and scikit-learn differs from one random_state to the next.
+Both are damped, and k is an exemplar while r(k, k) + a(k, k) > 0. The stopping rule, the refinement
+of exemplars and the degenerate cases are those of `sklearn.cluster.AffinityPropagation`. Given the
+same noise to break ties, both give the same scenes. Here the noise is fixed, so results repeat. It
+matters where a scene has two frames: both suit equally as its exemplar, and noise alone decides, at
+times on the scenes as well. There scikit-learn's results differ between random states.
 """
 
 import torch
@@ -22,15 +22,15 @@ from torch import Tensor
 def frame_similarity(frames: Tensor) -> Tensor:
     """Minus the squared distance of L2-normalised frames: (B, T, D) -> (B, T, T) float64."""
     unit = F.normalize(frames.detach().double(), dim=2)
-    # Rounded, so that equal frames are at exactly 0 whatever the order of the sums.
+    # It is rounded, so that equal frames are at exactly 0 whatever the order of the sums.
     return (2 * unit @ unit.mT - 2).round(decimals=12)
 
 
 def median_preference(similarity: Tensor, scale: float = 1.0) -> Tensor:
-    """Median of all T×T similarities times `scale`: (B, T, T) -> (B,).
+    """The median of all T×T similarities times `scale`: (B, T, T) -> (B,).
 
-    Scale 1 is scikit-learn's default. Similarities being negative, a larger scale makes a lower
-    preference: fewer scenes.
+    Scale 1 is scikit-learn's default. Similarities are negative, so a larger scale makes a lower
+    preference and fewer scenes.
     """
     ordered = similarity.flatten(1).sort(dim=1).values
     count = ordered.shape[1]
@@ -44,19 +44,20 @@ def affinity_propagation(
     max_iterations: int = 200,
     convergence_iterations: int = 15,
 ) -> Tensor:
-    """Scene of each frame, clustering every video on its own.
+    """The scene of each frame. Every video is clustered on its own.
 
     Args:
-        similarity: (B, T, T) s(i, k); its diagonal is replaced by the preference.
-        preference: how much a frame wants to be an exemplar: (B,), one for all, or None for
-            `median_preference`.
+        similarity: (B, T, T) s(i, k). The preference takes the place of its diagonal.
+        preference: how much a frame wants to be an exemplar. It is given for each video (B,), or
+            once for all. None stands for `median_preference`.
         damping: share of the old message kept at each update, in [0.5, 1).
         max_iterations: updates before giving up on a video.
-        convergence_iterations: a video is done once its exemplars last for so many updates.
+        convergence_iterations: a video is done once its exemplars have lasted for so many updates.
 
     Returns:
         labels (B, T) int64, numbered 0, 1, … in the order of the scenes' exemplars. A video that
-        does not converge gets the scenes of its last update; -1 throughout if it has no exemplar.
+        does not converge gets the scenes of its last update. If it has no exemplar then, all its
+        labels are -1.
 
     Raises:
         ValueError: similarity is not (B, T, T) or not finite, or damping is outside [0.5, 1).
@@ -78,7 +79,7 @@ def exemplar_of_frames(
     max_iterations: int = 200,
     convergence_iterations: int = 15,
 ) -> Tensor:
-    """Index of each frame's exemplar (B, T) int64, -1 if none; see `affinity_propagation`."""
+    """The exemplar of each frame (B, T) int64, or -1 where `affinity_propagation` has -1."""
     if similarity.ndim != 3 or similarity.shape[1] != similarity.shape[2]:
         raise ValueError(f"similarity must be (B, T, T), not {tuple(similarity.shape)}")
     if not similarity.isfinite().all():
@@ -94,7 +95,7 @@ def exemplar_of_frames(
     frames = torch.arange(similarity.shape[1], device=similarity.device)
     diagonal = frames[:, None] == frames
     corner = similarity[:, 0, -1]
-    # Messages cannot tell equal similarities apart: every frame is a scene, or all are one.
+    # Messages cannot tell equal similarities apart. Then every frame is a scene, or all are one.
     equal = ((similarity == corner[:, None, None]) | diagonal).all(dim=2).all(dim=1)  # (B,)
     trivial = torch.where((preference > corner)[:, None], frames, 0)  # (B, T)
 
@@ -107,7 +108,7 @@ def exemplar_of_frames(
 
 
 def _noise(similarity: Tensor) -> Tensor:
-    """Noise at the last bit that breaks ties; the same for every video, batch and device."""
+    """Noise at the last bit that breaks ties. It is the same in every video, batch and device."""
     limits = torch.finfo(similarity.dtype)
     generator = torch.Generator().manual_seed(0)
     normal = torch.randn(similarity.shape[1:], generator=generator, dtype=similarity.dtype)
@@ -121,9 +122,9 @@ def _pass_messages(
     max_iterations: int,
     convergence_iterations: int,
 ) -> Tensor:
-    """Which frames are exemplars, (B, T) bool; none in videos not wanted (B,) bool."""
+    """Which frames are exemplars, (B, T) bool. Videos that are not `wanted` (B,) have none."""
     chosen = similarity.new_zeros(similarity.shape[:2], dtype=torch.bool)
-    running = wanted.nonzero().squeeze(1)  # (b,) videos not converged yet: the others are frozen
+    running = wanted.nonzero().squeeze(1)  # (b,) the videos that have not converged yet
     s = similarity[running]  # (b, T, T), as are both messages
     responsibility = torch.zeros_like(s)
     availability = torch.zeros_like(s)
@@ -155,12 +156,12 @@ def _pass_messages(
 
 
 def _diagonal(messages: Tensor) -> Tensor:
-    """View (B, T) on the diagonals of (B, T, T)."""
+    """The diagonals (B, T) of messages (B, T, T), as a view."""
     return messages.diagonal(dim1=1, dim2=2)
 
 
 def _assign(similarity: Tensor, chosen: Tensor) -> Tensor:
-    """Most similar exemplar of each frame (B, T); an exemplar is its own."""
+    """The most similar exemplar of each frame (B, T). An exemplar is its own."""
     nearest = similarity.masked_fill(~chosen[:, None], -torch.inf).argmax(dim=2)
     frames = torch.arange(chosen.shape[1], device=chosen.device)
     return torch.where(chosen, frames, nearest)

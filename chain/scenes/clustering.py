@@ -16,14 +16,14 @@ from chain.scenes.affinity_propagation import (
 )
 
 NO_SCENE = -1
-CHUNK = 256  # frame sequences clustered at once
+CHUNK = 256  # views clustered at once
 
 
 class SceneConfig(Parameters):
     """Affinity propagation and the prototype contrast."""
 
     preference: Annotated[float, Field(gt=0)]
-    """AP preference over the median similarity, which is negative: more = fewer scenes."""
+    """Preference as a multiple of the median similarity. A larger one makes fewer scenes."""
     damping: Annotated[float, Field(ge=0.5, lt=1)]
     temperature: Annotated[float, Field(gt=0)]
 
@@ -31,10 +31,11 @@ class SceneConfig(Parameters):
 def cluster_scenes(
     bank: NDArray[np.float16], rows: NDArray[np.int64], config: SceneConfig
 ) -> NDArray[np.int64]:
-    """Scene of every frame of the clips `rows` of a bank (., V, D, F): (M, V, D), -1 = no scene.
+    """The scenes (M, V, D) of all frames of the M clips `rows` of a bank (·, V, D, F).
 
-    Each view is clustered on its own: minus the squared distance of its L2-normalised frames, the
-    preference relative to the view's median similarity. The bank is read in chunks.
+    Each view is clustered on its own. The similarity of two frames is minus their squared distance
+    once they are L2-normalised, and the preference is a multiple of the view's median similarity. A
+    frame without a scene gets NO_SCENE. The bank is read in chunks.
     """
     views, dense = bank.shape[1:3]
     scenes = np.empty((len(rows), views, dense), dtype=np.int64)

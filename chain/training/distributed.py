@@ -1,19 +1,21 @@
 """One training by several processes, as `torchrun` starts them, with the gradient of a single one.
 
 Every process draws the same whole batch, since draws are seeded by (seed, epoch, step) alone. The
-layers of a method, its direct children, treat the rows of a batch one by one: each process computes
-them for its share of the rows, the outputs are gathered, and every process computes the whole loss,
-with all its negatives and pairs. So methods and losses need not know of it, and the gradient holds:
+layers of a method are its direct children, which treat the rows of a batch one by one. Each process
+computes them for its share of the rows. Then the outputs are gathered, and every process computes
+the whole loss, with all its negatives and pairs. So methods and losses need not know of it. The
+gradient is right for these reasons:
 
-* Between layers, tensors and their gradients are whole and the same in every process: a layer's
-  output is gathered on the way forward, the gradient of its input on the way back.
-* A layer's weights get the gradient of one share of the rows. By the chain rule that of the whole
+* Between layers, tensors and their gradients are whole and the same in every process. A layer's
+  output is gathered on the way forward, and the gradient of its input on the way back.
+* A layer's weights get the gradient of one share of the rows. By the chain rule, that of the whole
   batch is the sum over rows, and so over processes.
-* Parameters held by the method itself get the whole gradient in every process: its mean counts.
+* Parameters that the method itself holds get the whole gradient in every process, so their mean is
+  taken.
 
-Results are those of one process up to the order of sums. Dropout is the exception: its masks are
-drawn by each process for its own rows. Collectives go by gloo on the CPU and by nccl on CUDA, one
-device a process; the latter, and more than one machine, are untested.
+Results are those of one process up to the order of sums. Dropout is the exception, since each
+process draws its masks for its own rows. Processes exchange tensors by gloo on the CPU and by nccl
+on CUDA, where each has a device of its own. CUDA and more than one machine are untested.
 """
 
 import os
@@ -31,13 +33,13 @@ from chain.methods.base import Method
 
 
 def processes() -> int:
-    """How many train together; 1 unless `torchrun` started more."""
+    """How many processes train together. It is 1 unless `torchrun` started more."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
 def joined() -> Iterator[int]:
-    """Join the processes that `torchrun` started, if it did; yields the rank of this one.
+    """Join the processes that `torchrun` started, if it did, and yield the rank of this one.
 
     The process of rank 0 is the one that writes.
     """
@@ -45,7 +47,7 @@ def joined() -> Iterator[int]:
         yield 0
         return
     store, rank, world = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
-    # torchrun keeps its store over a restart: addresses of the killed would be found in it.
+    # torchrun keeps its store over a restart, with the addresses of the killed processes.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -55,12 +57,12 @@ def joined() -> Iterator[int]:
 
 
 def rank() -> int:
-    """This process's number, from 0."""
+    """The number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def local(device: torch.device) -> torch.device:
-    """The device of this process: of several on CUDA, one each. InputError if they are too few."""
+    """The device of this process. On CUDA each has its own; InputError if there are too few."""
     if not dist.is_initialized() or device.type != "cuda":
         return device
     number, held = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
@@ -72,7 +74,7 @@ def local(device: torch.device) -> torch.device:
 
 
 def from_first(value: Any) -> Any:
-    """What the process of rank 0 passed; the others' `value` is ignored."""
+    """What the process of rank 0 passed. The `value` of the others is ignored."""
     if not dist.is_initialized():
         return value
     values = [value]
@@ -84,12 +86,12 @@ def from_first(value: Any) -> Any:
 def shared_layers(model: Method) -> Iterator[None]:
     """While the model is in training mode, compute its layers for this process's rows only.
 
-    Nothing happens in a process alone. InputError if the batch can't be split evenly.
+    Nothing changes where a process trains alone. InputError if the batch can't be split evenly.
     """
-    if not dist.is_initialized() or model.training_config is None:
+    if not dist.is_initialized() or model.config.training is None:
         yield
         return
-    world, batch = dist.get_world_size(), model.training_config.batch
+    world, batch = dist.get_world_size(), model.config.training.batch
     if batch % world:
         raise InputError(f"training.batch is {batch}, no multiple of the {world} processes")
     handles = [layer.register_forward_pre_hook(_share) for layer in model.children()]
@@ -122,7 +124,7 @@ def _gather(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor
 
 
 class _Share(torch.autograd.Function):
-    """Whole (N, ...) -> this process's rows (N / processes, ...); the reverse for the gradient."""
+    """Whole (N, ...) -> this process's rows (N / processes, ...). Gradients take the way back."""
 
     @staticmethod
     def forward(ctx: Any, whole: Tensor) -> Tensor:
@@ -134,7 +136,7 @@ class _Share(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """This process's rows (N / processes, ...) -> whole (N, ...); the reverse for the gradient."""
+    """This process's rows (N / processes, ...) -> whole (N, ...). Gradients take the way back."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:

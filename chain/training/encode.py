@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chain.methods.base import Method, encoded_frames
+from chain.methods.base import Method
 from chain.views.store import FeatureStore
 
 
@@ -13,9 +13,9 @@ from chain.views.store import FeatureStore
 def encode_store(
     model: Method, store: FeatureStore, device: torch.device, batch: int = 256
 ) -> NDArray[np.float32]:
-    """(N, b) codes before the sign, in the order of the store's index."""
+    """Codes (N, b) of all clips before the sign, in the order of the store's index."""
     model.to(device).eval()
-    frames = encoded_frames(store, model.frames)
+    frames = store.encoded_frames(model.frames)
     parts = []
     for start in tqdm(range(0, len(store.clean), batch), unit="batch", desc="encode"):
         features = torch.from_numpy(store.clean[start : start + batch][:, frames]).float()

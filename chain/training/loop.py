@@ -1,4 +1,4 @@
-"""One training loop for every method: seeded, resumable, reproducible bit for bit."""
+"""The one training loop of all methods. It is seeded, resumable and reproducible bit for bit."""
 
 import logging
 import time
@@ -40,7 +40,7 @@ class Run:
 
 
 def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, pd.DataFrame]:
-    """The trained model and its history; goes on from what an earlier try left in `scratch`."""
+    """The trained model and its history. It goes on from what an earlier try left in `scratch`."""
     device = distributed.local(set_up(runtime, training=True))
     store = FeatureStore.open(run.features)
     model = build(method_class(run.method), run.config, store, run.bits, run.seed)
@@ -71,14 +71,15 @@ def build(
 def train(
     model: Method, store: FeatureStore, seed: int, device: torch.device, scratch: Path
 ) -> pd.DataFrame:
-    """Train `model` in place; returns its history, one row an epoch: epoch, lr, loss and its parts.
+    """Train `model` in place, and return its history.
 
-    Each step is seeded by (seed, epoch, step) alone, so a run that resumes from the checkpoint in
-    `scratch` ends in the same weights as one that was never stopped. Of several processes (see
-    chain/training/distributed.py) the first alone reads and writes there. InputError if the
-    training set is smaller than a batch, or the loss stops being a number.
+    The history has a row for each epoch, with the columns epoch, lr, loss and the parts of the
+    loss. Each step is seeded by (seed, epoch, step) alone. So a run that resumes from the
+    checkpoint in `scratch` ends in the same weights as one that was never stopped. Of several
+    processes (`chain/training/distributed.py`), the first alone reads and writes there. InputError
+    if the training set is smaller than a batch, or the loss stops being a number.
     """
-    config = model.training_config
+    config = model.config.training
     model.to(device)
     if config is None:
         return pd.DataFrame()
@@ -119,14 +120,14 @@ def train(
         for step in range(steps):
             rows = np.sort(order[step * config.batch : (step + 1) * config.batch])
             random = np.random.default_rng([seed, epoch, step])
-            # Apart for each process, so that dropout does not treat their rows alike.
+            # Each process has another seed, so that dropout does not treat their rows alike.
             torch.manual_seed(int(random.integers(2**62)) + distributed.rank())
             batch = [tensor.to(device) for tensor in model.draw(store, rows, random)]
             with _autocast(config, device):
                 parts = model.losses(*batch)
             optimiser.zero_grad(set_to_none=True)
             parts["loss"].backward()  # type: ignore[no-untyped-call]
-            del batch  # before the next is drawn: half a gigabyte at the published size
+            del batch  # half a gigabyte at the published size, which the next batch needs
             distributed.sum_gradients(model)
             optimiser.step()
             for name, value in parts.items():

@@ -1,1 +1,1 @@
-"""What training sees of the features: the store, samples of frames, a stand-in for pixels."""
+"""What training sees of the features: the store, samples of frames, and disturbed features."""

@@ -12,17 +12,20 @@ Sampling = Literal["segment", "random", "consecutive"]
 
 
 def uniform_frames(dense: int, frames: int) -> NDArray[np.int64]:
-    """(T,) the frame at the midpoint of each of T equal segments: what is encoded at test time."""
+    """The frame (T,) at the middle of each of T equal segments. These frames are encoded."""
     return ((np.arange(frames) + 0.5) * dense / frames).astype(np.int64)
 
 
 def sample_frames(
     kind: Sampling, batch: int, dense: int, frames: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """One view's frames for each of `batch` clips; `frames` may not exceed `dense`.
+    """The T = `frames` frames (B, T) of one view for each of B = `batch` clips.
 
-    `segment` draws one frame from each of T equal segments (arXiv 2310.18926), `random` draws T
-    frames without replacement, `consecutive` takes T neighbours from a random start.
+    * `segment` draws one frame from each of T equal segments (arXiv 2310.18926).
+    * `random` draws T frames without replacement.
+    * `consecutive` takes T neighbours from a random start.
+
+    ValueError if a clip has fewer than T stored frames, `dense`.
     """
     if frames > dense:
         raise ValueError(f"can't draw {frames} frames from {dense}")

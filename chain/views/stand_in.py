@@ -1,9 +1,9 @@
 """What stands in for spatial augmentation where there are features but no pixels.
 
-CHAIN (arXiv 2310.18926) augments frames before the CNN, one draw a view. A ready-made feature file
-has lost the frames, so a view's features are disturbed themselves, again by one draw a view, shared
-by its frames. Nothing of this is in the paper; `docs/choices.md` says how much of the pixels' gain
-it keeps.
+CHAIN (arXiv 2310.18926) augments frames before the CNN, with one draw for all frames of a view. A
+ready-made feature file has lost the frames, so the features themselves are disturbed, again with
+one draw for all frames of a view. Nothing of this is in the paper. `docs/choices.md` says how much
+of the gain from pixels it keeps.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,18 @@ class StandInConfig(Parameters):
 
     kind: Literal["dropout", "noise", "mix"]
     strength: Annotated[float, Field(ge=0, lt=1)]
-    """`dropout`: share of channels set to 0; `noise`: sd, in each channel's own sd over the batch;
-    `mix`: largest share of another clip's mean."""
+    """What it measures depends on the kind.
+
+    * `dropout`: the share of channels that become 0.
+    * `noise`: the noise's standard deviation, relative to that of the channel over the batch.
+    * `mix`: the largest share that the mean of another clip may take.
+    """
 
 
 def disturb(features: Tensor, config: StandInConfig, random: np.random.Generator) -> Tensor:
-    """Disturb views (B, T, F) in place, and return them: one draw a view, the same for its frames.
+    """Disturb views (B, T, F), with one draw for all frames of a view, and return them.
 
-    In place, since a batch of the literature's size takes half a gigabyte.
+    It works in place, since a batch of the literature's size takes half a gigabyte.
     """
     return KINDS[config.kind](features, config.strength, random)
 

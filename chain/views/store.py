@@ -1,6 +1,7 @@
 """The features of a data set as training and encoding see them: memory maps and an index."""
 
 import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,20 @@ from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import read_index
+from chain.views.sampling import uniform_frames
+
+CHUNK = 256  # training clips read at once
 
 
 class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
     """A memory map that lets go of the pages it has copied from.
 
-    Pages of a map count as memory of the process until the system is short of it, so that an epoch
-    would take up the whole file. They stay in the system's page cache: the next read finds them.
+    Pages of a map count as memory of the process until the system is short of memory. So one epoch
+    would take up as much as the whole file. Pages that were let go stay in the system's page cache,
+    where the next read finds them.
     """
 
-    _mmap: mmap.mmap | None  # numpy's own, kept by views and not by copies
+    _mmap: mmap.mmap | None  # numpy sets it, on maps and their views but not on copies
 
     @classmethod
     def open(cls, path: Path) -> "FeatureMap":
@@ -33,12 +38,12 @@ class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
         if self._mmap is None or getattr(found, "_mmap", None) is not None:
-            return found  # from no map, or a view that has yet to be read
+            return found  # it comes from no map, or it is a view that has yet to be read
         self._let_go(self._mmap)
         return np.asarray(found)[()]
 
     def _let_go(self, pages: mmap.mmap) -> None:
-        """Of those under this array, which may be a part of the map."""
+        """Let go of the pages under this array, which may be a part of the map."""
         origin = np.frombuffer(pages, np.uint8).ctypes.data
         first, last = np.lib.array_utils.byte_bounds(self)
         start = (first - origin) // mmap.PAGESIZE * mmap.PAGESIZE
@@ -47,16 +52,16 @@ class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """CNN features of N clips, fp16, opened read-only."""
+    """CNN features of N clips in float16, opened read-only."""
 
     index: pd.DataFrame
-    """One row per clip: id, labels, split, ..."""
+    """One row for each clip, with its id, labels, split and so on."""
     clean: NDArray[np.float16]
-    """(N, D, F) un-augmented features of the D stored frames."""
+    """(N, D, F) features of the D stored frames, without augmentation."""
     train: NDArray[np.int64]
     """(M,) rows of the training clips."""
     banks: dict[str, NDArray[np.float16]]
-    """Kind of draw -> (M, V, D, F) features of augmented views; rows follow `train`."""
+    """For each kind of draw, (M, V, D, F) features of V augmented views of the training clips."""
 
     @property
     def width(self) -> int:
@@ -68,10 +73,28 @@ class FeatureStore:
         """D, stored frames a clip."""
         return int(self.clean.shape[1])
 
-    def bank(self, kind: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-        """The bank (·, V, D, F) of one kind of draw, and each training clip's row in it (M,).
+    def encoded_frames(self, count: int) -> NDArray[np.int64]:
+        """(T,) which stored frames are encoded, T = `count`; InputError if fewer are stored."""
+        if count > self.dense:
+            raise InputError(
+                f"methods.*.frames is {count}, but decode.frames keeps only {self.dense} a clip"
+            )
+        return uniform_frames(self.dense, count)
 
-        `none` is the clean frames as a single view. InputError if there is no such bank.
+    def clean_frames(self, rows: NDArray[np.int64], count: int) -> Tensor:
+        """The T = `count` frames that are encoded, of the clips `rows` (B,): (B, T, F) float32."""
+        return torch.from_numpy(self.clean[rows[:, None], self.encoded_frames(count)]).float()
+
+    def training_chunks(self, count: int) -> Iterator[Tensor]:
+        """`clean_frames` of all training clips in their order, a few hundred clips at a time."""
+        for start in range(0, len(self.train), CHUNK):
+            yield self.clean_frames(self.train[start : start + CHUNK], count)
+
+    def bank(self, kind: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+        """The bank (·, V, D, F) of one kind of draw, and the row in it of each training clip (M,).
+
+        The kind `none` gives the clean frames as a single view. InputError if there is no such
+        bank.
         """
         if kind == "none":
             return self.clean[:, None], self.train
@@ -84,7 +107,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
-        """What the `features` stage wrote; arrays stay on disk until they are read."""
+        """Open what the `features` stage wrote. Arrays stay on disk until they are read."""
         banks: dict[str, NDArray[np.float16]] = {
             path.stem.removeprefix("bank_"): FeatureMap.open(path)
             for path in sorted(folder.glob("bank_*.npy"))
@@ -103,5 +126,5 @@ def gather(
     views: NDArray[np.int64],
     frames: NDArray[np.int64],
 ) -> Tensor:
-    """Bank (M, V, D, F), rows (B,), views (B,), frames (B, T) -> (B, T, F) float32."""
+    """Frames (B, T) of the views (B,) of rows (B,) of a bank (M, V, D, F): (B, T, F) float32."""
     return torch.from_numpy(bank[rows[:, None], views[:, None], frames]).float()

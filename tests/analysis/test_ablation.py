@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_methods import training
 from torch import Tensor
 
 from chain.analysis import ablation as ablations
@@ -19,7 +20,9 @@ from chain.methods import method_config
 from chain.methods.chain import Chain
 from chain.retrieval.codes import Codes, pack
 from chain.retrieval.evaluate import evaluate
-from chain.training import Run, encode_store, loop, train, train_run
+from chain.training import loop
+from chain.training.encode import encode_store
+from chain.training.loop import Run, train, train_run
 from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
@@ -39,16 +42,7 @@ CHAIN = {
     "temperature": 0.5,
     "tau_plus": 0.1,
     "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
-    "training": {
-        "epochs": EPOCHS,
-        "batch": 4,
-        "optimiser": "adam",
-        "lr": 0.01,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "floor": 0.0,
-        "precision": "fp32",
-    },
+    "training": training(epochs=EPOCHS),
 }
 
 

@@ -13,10 +13,10 @@ from chain.core.errors import InputError
 from chain.core.files import write_json
 from chain.methods import method_config
 from chain.methods.lsh import LSH
-from chain.methods.saved import load_method, save_description
+from chain.methods.saved_models import load_method, save_description
 from chain.retrieval.codes import Codes, pack
 from chain.retrieval.evaluate import evaluate_roles
-from chain.training import encode_store
+from chain.training.encode import encode_store
 from chain.training.loop import build
 
 CPU = torch.device("cpu")

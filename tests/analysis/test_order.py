@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_methods import training
 from torch import Tensor, nn
 
 from chain.analysis import order
@@ -135,16 +136,7 @@ def test_answers_of_a_real_model_one_clip_at_a_time(store: FeatureStore) -> None
         "temperature": 0.5,
         "tau_plus": 0.0,
         "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
-        "training": {
-            "epochs": 1,
-            "batch": 2,
-            "optimiser": "adam",
-            "lr": 0.01,
-            "weight_decay": 0.0,
-            "schedule": "step",
-            "floor": 0.0,
-            "precision": "fp32",
-        },
+        "training": training(batch=2),
     }
     torch.manual_seed(0)
     model = Chain(ChainConfig.model_validate(tree), 6, 8).train()

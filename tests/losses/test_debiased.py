@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from chain.losses import debiased_contrastive, nt_xent
+from chain.losses.debiased import debiased_contrastive
+from chain.losses.nt_xent import nt_xent
 
 
 def views(batch, width, seed=0):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from chain.losses import frame_order
+from chain.losses.frame_order import frame_order
 
 
 def example(seed=0):

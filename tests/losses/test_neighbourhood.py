@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from chain.losses import neighbourhood
+from chain.losses.neighbourhood import neighbourhood
 
 
 def example(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

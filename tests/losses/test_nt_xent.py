@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from chain.losses import nt_xent
+from chain.losses.nt_xent import nt_xent
 
 
 def views(batch, width, seed=0):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from chain.losses import scene_contrast
+from chain.losses.scene import scene_contrast
 
 SCENES = torch.tensor(
     [

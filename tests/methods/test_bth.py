@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_methods import training
 from torch import Tensor
 
 from chain.core.errors import InputError
@@ -21,7 +22,7 @@ from chain.methods.bth import (
     corrupt,
     mask_frames,
 )
-from chain.methods.clusters import kmeans
+from chain.models.kmeans import kmeans
 from chain.training import loop
 from chain.training.encode import encode_store
 from chain.training.loop import train
@@ -30,7 +31,7 @@ from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
 FRAMES, WIDTH, BITS = 6, 12, 8
-CLIPS, STEPS = 42, 5
+CLIPS = 42
 SEEN = [int((k + 0.5) * 9 / FRAMES) for k in range(FRAMES)]
 PARAMETERS = {
     "frames": FRAMES,
@@ -42,16 +43,7 @@ PARAMETERS = {
     "nearest": 2,
     "neighbours": 3,
     "weights": {"reconstruction": 0.92, "neighbourhood": 0.08, "anchor": 0.8},
-    "training": {
-        "epochs": 4,
-        "batch": 8,
-        "optimiser": "adam",
-        "lr": 0.01,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "floor": 0.0,
-        "precision": "fp32",
-    },
+    "training": training(epochs=4, batch=8),
 }
 PARTS = ["loss", "reconstruction", "neighbourhood", "anchor"]
 
@@ -398,37 +390,6 @@ def test_history_of_both_phases(store: FeatureStore, tmp_path: Path, precision: 
     for name in ("neighbourhood", "anchor"):
         assert (history[name][:2] == 0).all() and (history[name][2:] > 0).all()
     assert history["reconstruction"].iloc[-1] < history["reconstruction"].iloc[0]
-
-
-@pytest.mark.parametrize("epoch", [2, 3, 4])
-def test_resumed_run_ends_in_the_same_weights(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
-) -> None:
-    """Killed in the first phase, in the first epoch of the second, and later."""
-    (tmp_path / "whole").mkdir()
-    whole = start(store)
-    history = train(whole, store, 7, CPU, tmp_path / "whole")
-
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1)
-    killed, calls = start(store), []
-    losses = killed.losses
-
-    def killed_in_the_epoch(*batch: Tensor) -> dict[str, Tensor]:
-        calls.append(0)
-        if len(calls) == (epoch - 1) * STEPS + 2:
-            raise KeyboardInterrupt
-        return losses(*batch)
-
-    monkeypatch.setattr(killed, "losses", killed_in_the_epoch)
-    scratch = tmp_path / "killed"
-    scratch.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        train(killed, store, 7, CPU, scratch)
-    assert not same(killed, whole)
-    resumed = start(store)
-    torch.manual_seed(99)
-    assert train(resumed, store, 7, CPU, scratch).equals(history)
-    assert same(resumed, whole)
 
 
 def test_state_dict_holds_all(store: FeatureStore, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_methods import training
 from torch import Tensor
 
 from chain.core.errors import InputError
@@ -24,16 +25,7 @@ PARAMETERS = {
     "temperature": 0.5,
     "tau_plus": 0.1,
     "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
-    "training": {
-        "epochs": 1,
-        "batch": 4,
-        "optimiser": "adam",
-        "lr": 0.01,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "floor": 0.0,
-        "precision": "fp32",
-    },
+    "training": training(),
 }
 
 

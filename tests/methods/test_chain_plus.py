@@ -6,16 +6,16 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_methods import training
 from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.core.params import merge, parse
-from chain.methods import chain_plus, method_class, method_config
+from chain.methods import chain_plus
 from chain.methods.chain import Chain, ChainConfig
 from chain.methods.chain_plus import ChainPlus, ChainPlusConfig, pooled_features
 from chain.models.hash_layer import sign
 from chain.scenes.clustering import NO_SCENE, cluster_scenes
-from chain.training import loop
 from chain.training.loop import train
 from chain.views.store import FeatureStore
 
@@ -33,16 +33,7 @@ PARAMETERS = {
     "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
     "clean_view": True,
     "parts": 2,
-    "training": {
-        "epochs": 2,
-        "batch": 4,
-        "optimiser": "adam",
-        "lr": 0.01,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "floor": 0.0,
-        "precision": "fp32",
-    },
+    "training": training(epochs=2),
 }
 ROWS = np.array([0, 2, 3, 5])
 CPU = torch.device("cpu")
@@ -320,26 +311,6 @@ def test_same_seed_same_result(store: FeatureStore, tmp_path: Path) -> None:
     assert not torch.equal(ours["hash.linear.weight"], others["hash.linear.weight"])
 
 
-def test_resumed_training_ends_in_the_same_weights(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, history = trained(store, tmp_path / "whole")
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "learning_rate", _killed_in_the_second_epoch)
-        trained(store, tmp_path / "killed")
-    resumed, again = trained(store, tmp_path / "killed")
-    assert again.equals(history)
-    theirs = resumed.state_dict()
-    assert all(torch.equal(value, theirs[name]) for name, value in whole.state_dict().items())
-
-
-def _killed_in_the_second_epoch(config: object, epoch: int) -> float:
-    if epoch == 1:
-        raise KeyboardInterrupt
-    return 0.01
-
-
 def test_weights_load_into_a_model_that_was_not_fitted(store: FeatureStore, tmp_path: Path) -> None:
     model, _ = trained(store, tmp_path)
     assert set(model.state_dict()) == set(plain(model).state_dict())  # no bank among the weights
@@ -353,11 +324,6 @@ def test_weights_load_into_a_model_that_was_not_fitted(store: FeatureStore, tmp_
 
 
 # Parameters
-
-
-def test_it_is_known_by_its_name() -> None:
-    assert method_class("chain_plus") is ChainPlus
-    assert method_config("chain_plus", PARAMETERS, {"parts": 3}) == configured(parts=3)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,6 @@ import pytest
 import torch
 
 from chain.core.errors import InputError
-from chain.core.params import parse
-from chain.methods import METHODS, method_class
-from chain.methods.base import MethodConfig
 from chain.methods.lsh import LSH, LSHConfig
 from chain.views.store import FeatureStore
 
@@ -61,7 +58,7 @@ def test_state_dict_holds_all(store: FeatureStore) -> None:
 
 def test_it_learns_nothing_by_gradient(store: FeatureStore) -> None:
     model = fitted(store)
-    assert model.training_config is None and not list(model.parameters())
+    assert model.config.training is None and not list(model.parameters())
     with pytest.raises(NotImplementedError, match="LSH learns nothing"):
         model.draw(store, np.array([0]), np.random.default_rng(0))
     with pytest.raises(NotImplementedError, match="LSH learns nothing"):
@@ -71,12 +68,3 @@ def test_it_learns_nothing_by_gradient(store: FeatureStore) -> None:
 def test_too_few_stored_frames(store: FeatureStore) -> None:
     with pytest.raises(InputError, match=r"frames is 12, but decode.frames keeps only 11"):
         fitted(store, frames=12)
-
-
-def test_methods_by_name() -> None:
-    assert method_class("lsh") is LSH
-    assert all(issubclass(method.Config, MethodConfig) for method in METHODS.values())
-    with pytest.raises(InputError, match=r"unknown method 'lhs'; known: lsh, pca_itq, bth"):
-        method_class("lhs")
-    with pytest.raises(InputError, match=r"methods.lsh.planes: unknown parameter; known: frames"):
-        parse(LSHConfig, {"frames": 4, "planes": 2}, "methods.lsh")

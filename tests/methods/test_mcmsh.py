@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_methods import training
 from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.core.params import merge, parse
-from chain.methods.mcmsh import MCMSH, MCMSHConfig, Partners, cluster_means, quadruplet
+from chain.methods.mcmsh import MCMSH, MCMSHConfig, Partners, quadruplet
+from chain.models.kmeans import cluster_means
 from chain.views.store import FeatureStore
 
 WIDTH, BITS = 12, 16
@@ -19,16 +21,7 @@ PARAMETERS = {
     "clusters": 4,
     "margin": 0.3,
     "weights": {"cluster": 0.8, "similarity": 0.1, "quantisation": 0.02, "quadruplet": 0.03},
-    "training": {
-        "epochs": 1,
-        "batch": 4,
-        "optimiser": "adam",
-        "lr": 0.01,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "floor": 0.0,
-        "precision": "fp32",
-    },
+    "training": training(),
 }
 
 
@@ -100,12 +93,6 @@ def test_any_partner_may_be_drawn() -> None:
         others = set(range(7)) - alike
         assert set(partners.draw(rows, many, random).tolist()) == (alike - {clip} or {clip})
         assert set(partners.draw(rows, ~many, random).tolist()) == others
-
-
-def test_cluster_means_by_hand() -> None:
-    points = torch.tensor([[1.0, 2.0], [3.0, 6.0], [5.0, 5.0]])
-    means = cluster_means(points, torch.tensor([2, 2, 0]), 4)
-    assert means.tolist() == [[5, 5], [0, 0], [2, 4], [0, 0]]
 
 
 def test_quadruplet_by_hand() -> None:
@@ -227,7 +214,6 @@ def test_too_few_training_clips(store: FeatureStore) -> None:
         build(clusters=26).fit(store)
 
 
-@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 def test_training_clips_all_alike() -> None:
     clean = np.ones((9, 8, WIDTH), np.float16)
     alike = FeatureStore(pd.DataFrame({"id": range(9)}), clean, np.arange(9), {})

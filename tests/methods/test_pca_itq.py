@@ -9,7 +9,6 @@ from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.core.params import parse
-from chain.methods import pca_itq
 from chain.methods.pca_itq import PCAITQ, PCAITQConfig, itq, principal_components
 from chain.views.store import FeatureStore
 
@@ -72,7 +71,7 @@ def random_data(seed: int) -> tuple[Tensor, Tensor]:
 def test_codes_equal_a_slow_twin(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch, iterations: int, chunk: int
 ) -> None:
-    monkeypatch.setattr(pca_itq, "CHUNK", chunk)
+    monkeypatch.setattr("chain.views.store.CHUNK", chunk)
     start = construct().rotation.double().numpy()
     expected = slow_codes(store, start, iterations)
     got = fitted(store, iterations=iterations).encode(
@@ -151,7 +150,7 @@ def test_state_dict_holds_all(store: FeatureStore) -> None:
     copy.load_state_dict(model.state_dict())
     features = torch.randn(3, 4, WIDTH)
     assert torch.equal(copy.encode(features), model.encode(features))
-    assert model.training_config is None and not list(model.parameters())
+    assert model.config.training is None and not list(model.parameters())
 
 
 def test_bad_input(store: FeatureStore) -> None:

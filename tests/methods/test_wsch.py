@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_methods import training
 from torch import Tensor
 
 from chain.core.errors import InputError
@@ -24,16 +25,7 @@ PARAMETERS = {
     "contrastive_weight": 0.7,
     "temperature": 0.5,
     "tau_plus": 0.1,
-    "training": {
-        "epochs": 6,
-        "batch": 4,
-        "optimiser": "adam",
-        "lr": 0.01,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "floor": 0.0,
-        "precision": "fp32",
-    },
+    "training": training(epochs=6),
 }
 ROWS = np.array([0, 3, 4, 9])
 

@@ -21,13 +21,13 @@ from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.figures.style import save as save_figure
 from chain.methods import method_config
 from chain.methods.lsh import LSH
-from chain.methods.saved import save_description
+from chain.methods.saved_models import save_description
 from chain.retrieval.codes import Codes, load_codes, pack, save_codes
 from chain.retrieval.hamming import nearest
 from chain.search.index import Index, Origin, SearchConfig, build, load, save
 from chain.search.query import as_text, find
 from chain.search.sheet import Result, contact_sheet, results
-from chain.training import encode_store
+from chain.training.encode import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
 from chain.views.store import FeatureStore

@@ -12,8 +12,8 @@ import yaml
 from chain.core import params
 from chain.core.files import write_json
 from chain.methods import method_class, method_config
-from chain.methods.saved import load_method, save_description
-from chain.training import encode_store
+from chain.methods.saved_models import load_method, save_description
+from chain.training.encode import encode_store
 from chain.training.loop import build
 from chain.views.store import FeatureStore
 from stages import transfer

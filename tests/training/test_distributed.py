@@ -16,65 +16,26 @@ import torch
 import torch.distributed as dist
 import yaml
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from small_methods import LEARNED, small, small_store, without_dropout
+from torch import Tensor
 
-from chain.core import params
 from chain.core.errors import InputError
 from chain.core.processes import side_by_side
-from chain.methods import METHODS, method_config
+from chain.methods import method_class, method_config
 from chain.methods.base import Method
 from chain.methods.chain import Chain
-from chain.training import distributed, loop, train
-from chain.training.loop import build
-from chain.views.store import FeatureStore
+from chain.training import distributed, loop
+from chain.training.loop import build, train
 from stages.train import train_cell
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 BITS = 16
-SIZE = {"width": 16, "depth": 1, "heads": 2}
-CONTRAST = {"encoder": SIZE}
-MASKED = {"encoder": SIZE, "decoder": SIZE, "mask_ratio": 0.5}
-SMALL: dict[str, dict[str, Any]] = {
-    "chain": CONTRAST,
-    "chain_plus": CONTRAST,
-    "conmh": MASKED,
-    "wsch": MASKED | {"clusters": 4, "reconstruct_epochs": 1, "second_mask_ratio": 0.5},
-    "bth": {
-        "width": 16,
-        "ffn": 16,
-        "dropout": 0.0,  # that of the attention is no layer
-        "anchors": 4,
-        "neighbours": 3,
-        "pretrain_epochs": 1,
-    },
-    "mcmsh": {"width": 16, "clusters": 4},
-}
-
-
-def small(name: str, **training: Any) -> dict[str, Any]:
-    """The parameters of a method for the store below."""
-    published = params.load(ROOT / "params.yaml")["methods"][name]
-    training = {"batch": 12, "epochs": 3, "lr": 0.001} | training
-    return params.merge(published, SMALL[name], {"frames": 4, "training": training})
-
-
-def store() -> FeatureStore:
-    random = np.random.default_rng(0)
-    clean = random.normal(size=(30, 6, 8)).astype(np.float16)
-    # Two scenes a clip, else the scene task has nothing to do.
-    clean[:, 3:] += 3
-    views = (clean[2:, None] + random.normal(size=(28, 3, 6, 8)) / 4).astype(np.float16)
-    index = pd.DataFrame({"id": range(30), "labels": "a", "split": "train"})
-    return FeatureStore(index, clean, np.arange(2, 30), {"consistent": views})
 
 
 def start(name: str, **training: Any) -> Method:
-    model = build(METHODS[name], method_config(name, small(name, **training)), store(), BITS, 0)
-    for layer in model.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0
-    return model
+    config = method_config(name, small(name, **training))
+    return without_dropout(build(method_class(name), config, small_store(), BITS, 0))
 
 
 def on_ranks(task: Any, world: int, folder: Path, *arguments: Any) -> list[Any]:
@@ -96,7 +57,7 @@ def _on_rank(task: Any, rank: int, world: int, meeting: Path, *arguments: Any) -
 
 def gradients(name: str) -> dict[str, NDArray[np.float64]]:
     """Loss parts and gradients of one step of the last phase, in double precision."""
-    model, features = start(name).train(), store()
+    model, features = start(name).train(), small_store()
     for epoch in range(2):
         torch.manual_seed(epoch)
         model.start_epoch(epoch, features)
@@ -116,7 +77,7 @@ def gradients(name: str) -> dict[str, NDArray[np.float64]]:
     }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", LEARNED)
 def test_the_gradient_is_that_of_one_process(tmp_path: Path, name: str) -> None:
     alone = gradients(name)
     assert all(np.abs(alone[part]).max() > 1e-3 for part in alone if not part.endswith("'"))
@@ -134,7 +95,7 @@ def test_three_processes(tmp_path: Path) -> None:
 
 
 def rows_computed(name: str) -> list[int]:
-    model, features, seen = start(name).train(), store(), []
+    model, features, seen = start(name).train(), small_store(), []
     assert isinstance(model, Chain)
     model.encoder.project.register_forward_hook(lambda *a: seen.append(len(a[2])))
     with distributed.shared_layers(model):
@@ -163,14 +124,14 @@ def trained(
     model = start(name, **training)
     history = fit(model, scratch)
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
-    clips = torch.from_numpy(store().clean[:, 1:5]).float()
+    clips = torch.from_numpy(small_store().clean[:, 1:5]).float()
     with torch.no_grad():
         return history, weights, model.eval().encode(clips).numpy()
 
 
 def fit(model: Method, scratch: Path) -> pd.DataFrame:
     with distributed.shared_layers(model):
-        return train(model, store(), 5, CPU, scratch)
+        return train(model, small_store(), 5, CPU, scratch)
 
 
 def stopping(model: Method, step: int) -> Method:
@@ -276,7 +237,7 @@ print(train_cell("demo", "chain", 16))
 
 def project(folder: Path) -> Path:
     """A folder with what the stage reads."""
-    features = store()
+    features = small_store()
     held = folder / "artifacts/features/demo"
     held.mkdir(parents=True)
     features.index.to_csv(held / "index.csv", index=False)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_methods import training
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
@@ -17,16 +18,7 @@ from chain.training.loop import build, learning_rate, train
 from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
-TRAINING = TrainingConfig(
-    epochs=4,
-    batch=4,
-    optimiser="adam",
-    lr=0.01,
-    weight_decay=0.0,
-    schedule="step",
-    floor=0.0,
-    precision="fp32",
-)
+TRAINING = TrainingConfig(**training(epochs=4))
 
 
 def config(**changes: object) -> ConMHConfig:

@@ -49,6 +49,33 @@ def test_missing_bank(folder: Path) -> None:
         store.bank("per_frame")
 
 
+def test_clean_frames_are_those_that_are_encoded(folder: Path) -> None:
+    store, clean = FeatureStore.open(folder), np.load(folder / "clean.npy").astype(np.float32)
+    assert store.encoded_frames(2).tolist() == [0, 2]  # of three frames
+    got = store.clean_frames(np.array([4, 0, 4]), 2)
+    assert got.shape == (3, 2, 4) and got.dtype == torch.float32
+    for row, clip in enumerate((4, 0, 4)):
+        assert (got[row].numpy() == clean[clip, [0, 2]]).all()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 256])
+def test_training_chunks_are_all_training_clips_in_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("chain.views.store.CHUNK", chunk)
+    store = FeatureStore.open(folder)
+    parts = list(store.training_chunks(2))
+    assert all(len(part) <= chunk for part in parts)
+    assert torch.equal(torch.cat(parts), store.clean_frames(np.array([1, 2, 4]), 2))
+
+
+def test_too_few_stored_frames(folder: Path) -> None:
+    store = FeatureStore.open(folder)
+    for ask in (store.encoded_frames, lambda count: store.clean_frames(store.train, count)):
+        with pytest.raises(InputError, match=r"frames is 4, but decode.frames keeps only 3 a clip"):
+            ask(4)
+
+
 def test_gather_against_a_loop() -> None:
     random = np.random.default_rng(1)
     bank = random.normal(size=(6, 3, 7, 2)).astype(np.float16)

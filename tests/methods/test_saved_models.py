@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from chain.core import params
 from chain.core.files import by_seed
 from chain.methods import METHODS, method_class, method_config
-from chain.methods.saved import DESCRIPTION, load_method, read_description, save_description
+from chain.methods.saved_models import DESCRIPTION, load_method, read_description, save_description
 
 TREE = params.load(Path(__file__).parents[2] / "params.yaml")
 DEMO = TREE["data"]["demo"]["methods"]
@@ -32,7 +32,7 @@ def save(folder: Path, name: str, *seeds: int) -> list[dict[str, torch.Tensor]]:
 def test_each_method_comes_back_with_its_parameters_and_weights(tmp_path: Path, name: str) -> None:
     (state,) = save(tmp_path, name, 4)
     model = load_method(tmp_path / "seed_4.pt")
-    assert type(model) is METHODS[name]
+    assert type(model) is method_class(name)
     assert model.frames == DEMO["all"]["frames"]
     found = model.state_dict()
     assert list(found) == list(state)

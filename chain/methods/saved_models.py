@@ -1,4 +1,7 @@
-"""A trained model on disk: weights by seed, and beside them what it takes to build the network."""
+"""Trained models on disk: a folder of weights, and a description that says what they belong to.
+
+A folder holds one method at one code length: `seed_<seed>.pt` for each seed, and `model.json`.
+"""
 
 import json
 from pathlib import Path
@@ -14,16 +17,16 @@ DESCRIPTION = "model.json"
 
 
 class Description(Parameters):
-    """What a folder of weights holds, written when they were trained."""
+    """What it takes to build the network that a folder of weights belongs to."""
 
     method: str
     feature_width: int
     bits: int
     parameters: dict[str, object]
-    """Those of the method, as they were merged from the published ones and the data set's."""
+    """The method's parameters when it was trained, with those of the data set merged in."""
 
     def build(self) -> Method:
-        """The network, untrained; ValueError if the method has other parameters by now."""
+        """The network, untrained. ValueError if the method has other parameters by now."""
         build = method_class(self.method)
         return build(build.Config.model_validate(self.parameters), self.feature_width, self.bits)
 
@@ -31,7 +34,7 @@ class Description(Parameters):
 def save_description(
     folder: Path, method: str, config: MethodConfig, feature_width: int, bits: int
 ) -> None:
-    """Write what `load_method` needs besides the weights."""
+    """Write the description that `load_method` needs besides the weights."""
     described = Description(
         method=method,
         feature_width=feature_width,
@@ -42,12 +45,12 @@ def save_description(
 
 
 def read_description(folder: Path) -> Description:
-    """What a folder of weights holds."""
+    """The description of a folder of weights."""
     return Description.model_validate(json.loads((folder / DESCRIPTION).read_text()))
 
 
 def load_method(weights: Path) -> Method:
-    """A trained model from its state dict and the description beside it; `fit` is not called."""
+    """A trained model from the file of its weights and the description beside it, without `fit`."""
     model = read_description(weights.parent).build()
     model.load_state_dict(torch.load(weights, weights_only=True))
     return model

@@ -1,0 +1,79 @@
+"""Parameters and features so small that a method trains in a second."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from chain.core import params
+from chain.methods import METHODS
+from chain.methods.base import Method
+from chain.views.store import FeatureStore
+
+PUBLISHED: dict[str, dict[str, Any]] = params.load(Path(__file__).parents[1] / "params.yaml")[
+    "methods"
+]
+LEARNED = [name for name in METHODS if "training" in PUBLISHED[name]]
+SIZE = {"width": 16, "depth": 1, "heads": 2}
+SMALL: dict[str, dict[str, Any]] = {
+    "lsh": {},
+    "pca_itq": {},
+    "bth": {"width": 16, "ffn": 16, "anchors": 4, "neighbours": 3, "pretrain_epochs": 1},
+    "mcmsh": {"width": 16, "clusters": 4},
+    "conmh": {"encoder": SIZE, "decoder": SIZE, "mask_ratio": 0.5},
+    "wsch": {
+        "encoder": SIZE,
+        "decoder": SIZE,
+        "mask_ratio": 0.5,
+        "second_mask_ratio": 0.5,
+        "clusters": 4,
+        "reconstruct_epochs": 1,
+    },
+    "chain": {"encoder": SIZE},
+    "chain_plus": {"encoder": SIZE},
+}
+
+
+def training(**changes: Any) -> dict[str, Any]:
+    """All parameters of a short training."""
+    return {
+        "epochs": 1,
+        "batch": 4,
+        "optimiser": "adam",
+        "lr": 0.01,
+        "weight_decay": 0.0,
+        "schedule": "step",
+        "floor": 0.0,
+        "precision": "fp32",
+    } | changes
+
+
+def small(name: str, **training: Any) -> dict[str, Any]:
+    """The parameters of a method for `small_store`: the published ones, but for the size."""
+    changes: dict[str, Any] = {"frames": 4}
+    if name in LEARNED:
+        changes["training"] = {"batch": 12, "epochs": 3, "lr": 0.001} | training
+    return params.merge(PUBLISHED[name], SMALL[name], changes)
+
+
+def without_dropout(model: Method) -> Method:
+    """The model, whose results no longer depend on dropout's masks in training mode either."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, nn.MultiheadAttention):
+            module.dropout = 0.0
+    return model
+
+
+def small_store() -> FeatureStore:
+    """Thirty clips of six frames, of which 28 are for training and have three augmented views."""
+    random = np.random.default_rng(0)
+    clean = random.normal(size=(30, 6, 8)).astype(np.float16)
+    # Two scenes a clip, else the scene task has nothing to do.
+    clean[:, 3:] += 3
+    views = (clean[2:, None] + random.normal(size=(28, 3, 6, 8)) / 4).astype(np.float16)
+    index = pd.DataFrame({"id": range(30), "labels": "a", "split": "train"})
+    return FeatureStore(index, clean, np.arange(2, 30), {"consistent": views})
