@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from chain.figures.sensitivity import sensitivity
 from chain.figures.style import save
 from chain.methods.saved_models import read_description
 from chain.results.ablation_tables import ablation_scores, ablation_table
+from chain.results.at_k import at_k
 from chain.results.grid import read_ablation, read_cell
 from chain.results.sensitivity_points import sensitivity_points
 from chain.results.table import write_tables
@@ -26,10 +28,11 @@ def ablations(bits: int) -> str:
         out.mkdir()
         for dataset, method in product(datasets, wanted["variants"]):
             defined = wanted["variants"][method]
-            tables = {name: defined[name] for name in wanted["tables"] if name in defined}
+            names = [name for name in wanted["tables"] if name in defined]
             unchanged = read_cell(ARTIFACTS, dataset, method, bits, "map")
-            found = {name: read_ablation(ARTIFACTS, dataset, name, "map") for name in tables}
+            found = {name: read_ablation(ARTIFACTS, dataset, name, "map") for name in names}
             found = {name: table for name, table in found.items() if len(table)}
+            tables = {name: of_variants(defined[name], table) for name, table in found.items()}
             if unchanged.empty or not found:
                 continue
             trained = ARTIFACTS / "models" / dataset / f"{method}_{bits}"
@@ -41,15 +44,20 @@ def ablations(bits: int) -> str:
                 )
                 printed.append(ablation_table(of_method[-1], tables[name], defaults))
             scores += of_method
-            points = sensitivity_points(
-                pd.concat(of_method), tables, defaults, STRENGTHS, figures["k"]
-            )
+            k = at_k(unchanged, figures["k"])["k"].iloc[0]
+            points = sensitivity_points(pd.concat(of_method), tables, defaults, STRENGTHS, k)
             if len(points):
-                save(sensitivity(points, figures["k"]), out / f"sensitivity_{dataset}.png")
+                save(sensitivity(points, k), out / f"sensitivity_{dataset}.png")
     write_csv(METRICS / "ablations.csv", pd.concat(scores) if scores else pd.DataFrame())
     notes = [] if printed else ["No ablation was run."]
     write_tables(TABLES / "ablations.json", METRICS / "ablations.md", printed, notes)
     return f"ablations: {len(printed)} tables in {METRICS}/ablations.md"
+
+
+def of_variants(changes: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """The changes of those variants that were run on a data set; others lack their views there."""
+    run_here = set(table["variant"])
+    return {variant: change for variant, change in changes.items() if variant in run_here}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from chain.figures.learning_curves import learning_curves
 from chain.figures.map_curves import map_curves
 from chain.figures.precision_recall import precision_recall
 from chain.figures.style import save
+from chain.results.at_k import at_k
 from chain.results.grid import over_seeds, read_cell, read_grid, read_history
 from chain.results.published import read_published
 from stages.common import ARTIFACTS, parameters, run
@@ -42,6 +43,7 @@ def figures(dataset: str, lengths: str) -> str:
         if len(ours) and len(theirs):
             index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
             labels = dict(zip(index["id"], index["labels"], strict=True))
+            k = at_k(scores[scores["dataset"] == dataset], k)["k"].iloc[0]
             gains = category_gains(ours, theirs, labels, k, ORDER_ONLY)
             save(category_gain(gains, k), out / "category_gain.png")
         count = len(list(out.glob("*.png")))

@@ -28,8 +28,9 @@ def headline() -> str:
         ("training", history, ["epoch", "loss"]),
     ):
         write_csv(PLOTS / f"{name}.csv", table.reindex(columns=columns))
-    shown = metrics["strict"].get("map20", "not evaluated (no categories)")
-    return f"headline: {method} on {dataset} at {bits} bits: strict mAP@20 {shown}"
+    found = ", ".join(f"{name} {value}" for name, value in metrics["strict"].items())
+    shown = f"strict {found}" if found else "not evaluated (no categories)"
+    return f"headline: {method} on {dataset} at {bits} bits: {shown}"
 
 
 if __name__ == "__main__":

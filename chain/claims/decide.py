@@ -31,6 +31,7 @@ SEED = 0
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 NOT_RUN = "not run here (data absent)"
+NO_SUCH_K = f"not run here (not evaluated at K = {K})"
 REACHED = "reached"
 NOT_REACHED = "not reached"
 
@@ -81,7 +82,7 @@ def decide(
     for claim in claims:
         meant = [name for name in datasets if claim.dataset in (None, benchmark(name))]
         for dataset in meant or filter(None, [claim.dataset]):
-            found = None
+            found: Measured | str = NOT_RUN
             if dataset in datasets:
                 found = measure(claim, dataset, read, resamples, seed)
             rows.append(_row(claim, dataset, found))
@@ -89,24 +90,27 @@ def decide(
     return pd.DataFrame(rows).astype({**types, "seeds": "Int64", "queries": "Int64"})
 
 
-def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int) -> Measured | None:
-    """The comparison with the closest of the claim's rivals; None if any side is absent."""
+def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int) -> Measured | str:
+    """The comparison with the closest of the claim's rivals, or why there is none.
+
+    There is none if a side is absent (`NOT_RUN`) or was not evaluated at K = 20 (`NO_SUCH_K`).
+    """
     comparisons = []
     for rival in claim.theirs:
         try:
             found = _compare(claim, rival, dataset, read, resamples, seed)
         except InputError as error:
             raise InputError(f"{claim.text} ({dataset}, {rival.name}): {error}") from error
-        if found is None:
-            return None
+        if isinstance(found, str):
+            return found
         comparisons.append(found)
     return min(comparisons, key=lambda one: (one.ahead, one.low))
 
 
-def verdict(claim: Claim, found: Measured | None) -> str:
-    """The verdict by this module's rule, where `found` is None if nothing was measured."""
-    if found is None:
-        return NOT_RUN
+def verdict(claim: Claim, found: Measured | str) -> str:
+    """The verdict by this module's rule, or `found` itself if it says why nothing was measured."""
+    if isinstance(found, str):
+        return found
     if claim.aim:
         reached = found.ahead and found.mean >= (claim.figure or 0)
         return REACHED if reached else NOT_REACHED
@@ -116,11 +120,13 @@ def verdict(claim: Claim, found: Measured | None) -> str:
 
 def _compare(
     claim: Claim, rival: Side, dataset: str, read: Reader, resamples: int, seed: int
-) -> Measured | None:
+) -> Measured | str:
     sides = (claim.ours, rival)
     queries = [read(dataset, side, "queries") for side in sides]
-    if any(f"ap{K}" not in table.columns or table.empty for table in queries):
-        return None
+    if any(table.empty for table in queries):
+        return NOT_RUN
+    if any(f"ap{K}" not in table.columns for table in queries):
+        return NO_SUCH_K
     ours, theirs = (_precisions(table) for table in queries)
     if not ours.columns.equals(theirs.columns):
         raise InputError("queries: the two sides were evaluated on different ones")
@@ -130,7 +136,7 @@ def _compare(
         return Measured(gain.mean, gain.low, gain.high, gain.low > 0, **counts)
     ranks = [read(dataset, side, "by_rank") for side in sides]
     if any(table.empty for table in ranks):
-        return None
+        return NOT_RUN
     curve = precision_gain(*ranks)
     ahead = curve.everywhere and curve.low > 0
     return Measured(curve.mean, curve.low, curve.high, ahead, **counts)
@@ -146,15 +152,16 @@ def _precisions(queries: pd.DataFrame) -> pd.DataFrame:
     return matrix
 
 
-def _row(claim: Claim, dataset: str, found: Measured | None) -> dict[str, Any]:
+def _row(claim: Claim, dataset: str, found: Measured | str) -> dict[str, Any]:
+    measured = None if isinstance(found, str) else found
     return {
         "claim": claim.text,
         "data set": dataset,
         "paper": claim.figure,
-        "measured": found and found.mean,
-        "low": found and found.low,
-        "high": found and found.high,
-        "seeds": found and found.seeds,
-        "queries": found and found.queries,
+        "measured": measured and measured.mean,
+        "low": measured and measured.low,
+        "high": measured and measured.high,
+        "seeds": measured and measured.seeds,
+        "queries": measured and measured.queries,
         "verdict": verdict(claim, found),
     }

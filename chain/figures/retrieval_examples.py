@@ -35,8 +35,9 @@ def gallery_rows(
 ) -> list[QueryRow]:
     """The five clips that each method finds first for the `chosen` clips, without the query.
 
-    `frames` are the packed frames (N, D, S, S, 3), and the codes follow `index`. A clip is cut into
-    three parts of equal length, and the frame in the middle of each is shown.
+    A smaller database is shown whole. `frames` are the packed frames (N, D, S, S, 3), and the codes
+    follow `index`. A clip is cut into three parts of equal length, and the frame in the middle of
+    each is shown.
     """
     labels, _ = label_matrix(index["labels"])
     names = index["labels"].to_numpy()
@@ -46,7 +47,8 @@ def gallery_rows(
         others = database[database != clip]
         results = {}
         for method, all_codes in codes.items():
-            found, distances = nearest(all_codes.codes[[clip]], all_codes.codes[others], TOP)
+            k = min(TOP, len(others))
+            found, distances = nearest(all_codes.codes[[clip]], all_codes.codes[others], k)
             results[method] = [
                 Retrieved(
                     frames[hit, shown],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from chain.results.at_k import at_k
 from chain.results.labels import dataset_label, method_label, ordered
 from chain.results.score_cells import mean_and_sd
 
@@ -26,12 +27,13 @@ def answer(
 
     The first names the method with the highest mean over `seeds` seeds. The second says how far it
     is from ConMH and from the float features that the codes are made from, and which methods do not
-    beat these features.
+    beat these features. If the data set lacks this K, both tell of the largest smaller one.
 
     `scores` has columns dataset, method, bits, k, map_strict and, for several seeds, sd_strict.
     `floats` has columns dataset, k and map_strict.
     """
-    cell = scores[(scores["dataset"] == dataset) & (scores["bits"] == bits) & (scores["k"] == k)]
+    cell = at_k(scores[(scores["dataset"] == dataset) & (scores["bits"] == bits)], k)
+    k = cell["k"].iloc[0]
     rows = {str(row["method"]): row for row in cell.to_dict("records")}
     means = {method: float(rows[method]["map_strict"]) for method in ordered(rows)}
     best = max(means, key=lambda method: means[method])

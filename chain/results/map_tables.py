@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from chain.results.at_k import at_k
 from chain.results.checked import checked
 from chain.results.labels import dataset_label, labelled, method_label, ordered
 from chain.results.score_cells import wide_cells, wide_cells_by_k
@@ -35,18 +36,20 @@ def readme_tables(scores: pd.DataFrame, floats: pd.DataFrame, k: int) -> list[Ta
     """Strict mAP@`k` of every method by code length, one table a data set.
 
     `scores` are as for `map_table`. `floats` (dataset, k, map_strict) make a last row in italics,
-    with the same value at each code length.
+    with the same value at each code length. A data set that lacks this K has the largest smaller
+    one.
     """
     tables = []
-    for dataset, part in scores[scores["k"] == k].groupby("dataset", sort=False):
+    for dataset, part in at_k(scores, k).groupby("dataset", sort=False):
+        own = part["k"].iloc[0]
         wide = wide_cells(part, ["method"], "bits", ["bits"]).set_index("method")
         wide = wide.loc[ordered(part["method"])].rename(method_label)
         wide.columns = [f"{bits} bits" for bits in wide.columns]
         if len(floats):
-            found = floats[(floats["dataset"] == dataset) & (floats["k"] == k)]
+            found = floats[(floats["dataset"] == dataset) & (floats["k"] == own)]
             for value in found["map_strict"]:
                 cells = [Cell(f"{value:.3f}")] * len(wide.columns)
                 wide.loc[f"*{FLOAT_LABEL}*"] = pd.Series(cells, index=wide.columns)
-        heading = f"{dataset_label(str(dataset))}, mAP@{k}"
+        heading = f"{dataset_label(str(dataset))}, mAP@{own}"
         tables.append(Table.of(wide.rename_axis(heading).reset_index()))
     return tables

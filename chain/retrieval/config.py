@@ -1,5 +1,6 @@
 """Parameters of the evaluation."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -14,6 +15,6 @@ class EvaluationConfig(Parameters):
     """The values of K of mAP@K; those above the size of a database are left out there."""
 
 
-def usable(topk: list[int], database: int) -> list[int]:
+def usable(topk: Sequence[int], database: int) -> list[int]:
     """Return the K of `topk` that a database of so many clips allows, or its size if none is."""
     return [k for k in topk if k <= database] or [database]

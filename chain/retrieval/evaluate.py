@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
 from chain.retrieval.codes import Codes, take
+from chain.retrieval.config import usable
 from chain.retrieval.hamming import compare
 from chain.retrieval.metrics import (
     average_precision_ssvh,
@@ -109,13 +110,18 @@ def evaluate_roles(
 ) -> dict[str, pd.DataFrame]:
     """Evaluate the clips whose split is the query's against those of the database's.
 
-    `codes` and `index` hold all clips, in the same order. Returns the tables of
-    `Evaluation.tables`. Raises InputError as `evaluate` does.
+    `codes` and `index` hold all clips, in the same order. The K above the database's size are left
+    out (`chain.retrieval.config.usable`). Returns the tables of `Evaluation.tables`. Raises
+    InputError as `evaluate` does.
     """
     labels, _ = label_matrix(index["labels"])
     query, database = select(index, roles.query), select(index, roles.database)
     result = evaluate(
-        take(codes, query), take(codes, database), labels[query], labels[database], topk
+        take(codes, query),
+        take(codes, database),
+        labels[query],
+        labels[database],
+        usable(topk, len(database)),
     )
     return result.tables(codes.ids[query])
 

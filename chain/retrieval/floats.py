@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
+from chain.retrieval.config import usable
 from chain.retrieval.evaluate import checked_relevance
 from chain.retrieval.metrics import average_precision
 from chain.retrieval.relevance import self_matches
@@ -69,8 +70,10 @@ def evaluate_floats(
     """Evaluate the clips of the query's split against those of the database's by their features.
 
     A clip is represented by the mean over its frames in `clean` (N, D, F), as in LSH and PCA-ITQ;
-    `index` lists the N clips. Returns two tables: `map` with columns seed, k and map_strict, and
-    `queries` with columns seed, id, ap<K>, .... Nothing is random, so the seed is always 0.
+    `index` lists the N clips. The K above the database's size are left out
+    (`chain.retrieval.config.usable`). Returns two tables: `map` with columns seed, k and
+    map_strict, and `queries` with columns seed, id, ap<K>, .... Nothing is random, so the seed is
+    always 0.
     """
     labels, _ = label_matrix(index["labels"])
     ids = index["id"].to_numpy(dtype=np.str_)
@@ -82,10 +85,10 @@ def evaluate_floats(
         ids[database],
         labels[query],
         labels[database],
-        topk,
+        usable(topk, len(database)),
     )
     queries = pd.DataFrame({"id": ids[query], **{f"ap{k}": ap for k, ap in precisions.items()}})
-    means = {"k": list(topk), "map_strict": [np.nanmean(ap) for ap in precisions.values()]}
+    means = {"k": list(precisions), "map_strict": [np.nanmean(ap) for ap in precisions.values()]}
     tables = {"map": pd.DataFrame(means), "queries": queries.dropna(ignore_index=True)}
     for table in tables.values():
         table.insert(0, "seed", 0)

@@ -8,6 +8,7 @@ import pytest
 
 from chain.claims.aims import AIMS
 from chain.claims.decide import (
+    NO_SUCH_K,
     NOT_REACHED,
     NOT_REPRODUCED,
     NOT_RUN,
@@ -155,7 +156,7 @@ def test_the_closest_rival_is_the_one_least_sure_to_be_beaten():
 
 def test_one_absent_task_pair_leaves_it_undecided():
     levels = {("demo", side): 0.5 for side in THREE.theirs[:2]} | {("demo", CHAIN): 0.6}
-    assert measure(THREE, "demo", world(levels), 50, 0) is None
+    assert measure(THREE, "demo", world(levels), 50, 0) == NOT_RUN
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,25 @@ def test_order_of_rows_does_not_matter_but_queries_must_be_the_same():
         with pytest.raises(InputError, match=message):
             measure(claim, "demo", edited(edit), 20, 0)
     without = edited(lambda table: table.drop(columns="ap20"))
-    assert measure(claim, "demo", without, 20, 0) is None
+    assert measure(claim, "demo", without, 20, 0) == NO_SUCH_K
+
+
+def test_a_database_of_fewer_than_twenty_clips_decides_nothing():
+    """Where a side is absent besides, that is the reason."""
+    levels = {("small", side): 0.5 for side in SIDES}
+    del levels["small", Side("random", "sampling")]
+    plain = world(levels)
+
+    def read(dataset, side, table):
+        return plain(dataset, side, table).drop(columns="ap20", errors="ignore")
+
+    table = decide(read, ["small"], resamples=10)
+    here = table[table["data set"] == "small"].set_index("claim")["verdict"]
+    reasons = here.to_dict()
+    assert reasons.pop("Segment sampling: better than random") == NOT_RUN
+    assert set(reasons.values()) == {NO_SUCH_K} and len(reasons) == 5
+    assert NO_SUCH_K == "not run here (not evaluated at K = 20)"
+    assert table[["measured", "low", "high", "seeds", "queries"]].isna().all().all()
 
 
 def test_one_seed_says_so():

@@ -251,8 +251,20 @@ def test_map_by_bits_panels_and_points():
     np.testing.assert_array_equal(drawn.get_xdata(), [16, 32, 64])
     np.testing.assert_array_equal(drawn.get_ydata(), want["map_strict"])
     assert map_by_bits(table, k=5).axes[0].get_ylabel() == "mAP@5 (strict)"
-    with pytest.raises(InputError, match="no row with k = 7"):
-        map_by_bits(table, k=7)
+    with pytest.raises(InputError, match="no row with k up to 4"):
+        map_by_bits(table, k=4)
+
+
+def test_map_by_bits_of_a_data_set_that_lacks_this_k():
+    small = map_table(FOUR_SETS[:1], topk=[3, 7])
+    table = pd.concat([small, map_table(FOUR_SETS[1:2])])
+    first, second = map_by_bits(table).axes
+    assert [first.get_title(), second.get_title()] == ["FCVID, mAP@7", "ActivityNet, mAP@20"]
+    assert first.get_ylabel() == "mAP@K (strict)"
+    (alone,) = map_by_bits(small).axes
+    assert (alone.get_title(), alone.get_ylabel()) == ("FCVID", "mAP@7 (strict)")
+    want = small.query("method == 'conmh' and k == 7").sort_values("bits")
+    np.testing.assert_array_equal(line(first, "ConMH").get_ydata(), want["map_strict"])
 
 
 def test_map_by_bits_error_bars():

@@ -44,6 +44,11 @@ def test_the_nearest_five_without_the_query_itself():
     assert row.category == "run;jump"
 
 
+def test_a_database_of_fewer_than_five_is_shown_whole():
+    (row,) = gallery_rows(INDEX, frames(1), {"chain": codes()}, [2], np.array([0, 2, 3]))
+    assert [one.frames[0, 0, 0, 0] // 10 for one in row.results["chain"]] == [3, 0]
+
+
 def test_queries_are_of_different_categories_and_follow_the_seed():
     draws = [choose_queries(INDEX, np.arange(8), 3, seed) for seed in range(20)]
     assert all(len({LABELS[clip] for clip in chosen}) == 3 for chosen in draws)

@@ -68,6 +68,12 @@ def test_a_spread_that_is_not_known() -> None:
     assert "is 0.500 (strict" in text and "ConMH (0.400) and" in text
 
 
+def test_a_data_set_that_lacks_this_k() -> None:
+    scores, floats = (t[t["dataset"] == "ucf101"].replace({"k": {20: 7}}) for t in (SCORES, FLOATS))
+    expected = answer(SCORES, FLOATS, "ucf101", 64, 20, 3).replace("mAP@20", "mAP@7")
+    assert answer(scores, floats, "ucf101", 64, 20, 3) == expected
+
+
 def test_one_answer_a_data_set() -> None:
     found = answers(SCORES, FLOATS, 64, 20, 3)
     assert found == [answer(SCORES, FLOATS, name, 64, 20, 3) for name in ("ucf101", "demo")]

@@ -162,6 +162,21 @@ def test_readme_at_another_k_and_of_one_seed() -> None:
     )
 
 
+def test_readme_of_a_data_set_that_lacks_this_k() -> None:
+    """Its largest smaller one is shown, and so is that of the float features."""
+    small = README_SCORES[:8].assign(k=README_SCORES["k"].map({5: 5, 20: 7}), dataset="tiny")
+    floats = pd.DataFrame({"dataset": "tiny", "k": [5, 7], "map_strict": [0.9, 0.26]})
+    first, _, third = readme(pd.concat([small, README_SCORES]), floats, 20).split("\n\n")
+    assert first == (
+        "| tiny, mAP@7 | 16 bits | 32 bits |\n"
+        "| --- | --: | --: |\n"
+        "| LSH | 0.050 ± 0.000 | **0.300 ± 0.000** |\n"
+        "| CHAIN | **0.100 ± 0.030** | 0.250 ± 0.020 |\n"
+        "| *float features, cosine* | 0.260 | 0.260 |"
+    )
+    assert third.startswith("| Demo, mAP@20 |")
+
+
 def test_readme_of_equal_means_and_of_a_spread_that_is_not_known() -> None:
     """As in the tables of all results: what prints the same shares the bold."""
     scores = README_SCORES.replace({"map_strict": {0.3: 0.2504}, "sd_strict": {0.02: np.nan}})

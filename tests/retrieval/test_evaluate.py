@@ -244,10 +244,18 @@ def test_roles_are_rows_of_one_data_set():
 def test_roles_that_can_not_be_evaluated():
     with pytest.raises(InputError, match="no clip is in split 'test'"):
         evaluate_roles(CODES, INDEX, ROLES.model_copy(update={"query": "test"}), [1])
-    with pytest.raises(InputError, match=r"K = 4: must be between 1 and .* database, 3"):
-        evaluate_roles(CODES, INDEX, ROLES, [4])
     with pytest.raises(InputError, match="no query has a relevant item"):
         evaluate_roles(CODES, INDEX.assign(labels=""), ROLES, [1])
+
+
+def test_k_above_the_database_are_left_out():
+    """Three clips are in the database."""
+    expected = evaluate_roles(CODES, INDEX, ROLES, [1, 3])
+    found = evaluate_roles(CODES, INDEX, ROLES, [1, 3, 4, 100])
+    assert found.keys() == expected.keys()
+    for name, table in expected.items():
+        pd.testing.assert_frame_equal(found[name], table)
+    assert evaluate_roles(CODES, INDEX, ROLES, [20])["map"]["k"].tolist() == [3]
 
 
 QUERIES = pd.DataFrame({"id": ["001", "b"]})

@@ -115,6 +115,9 @@ def test_clips_are_evaluated_by_the_mean_of_their_frames():
     assert tables["map"].to_numpy().tolist() == [[0, 1, 1.0], [0, 3, 1.0]]  # ranking a, c, b
     assert tables["queries"].to_numpy().tolist() == [[0, "q", 1.0, 1.0]]
     assert list(tables["queries"].columns) == ["seed", "id", "ap1", "ap3"]
+    more = evaluate_floats(clean, index, roles, [1, 3, 4, 100])  # above the three of the database
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(more[name], table)
 
 
 def test_bad_input():
