@@ -34,7 +34,7 @@ SOURCE: dict[str, dict[str, object]] = {
 
 
 def index(kind: str, root: Path, **parameters: object) -> pd.DataFrame:
-    config = source_config({**SOURCE[kind], **parameters}, "data.mini.source")
+    config = source_config({**SOURCE[kind], **parameters}, "source", "params/mini.yaml")
     return SOURCES[kind][1](config, root, 2)
 
 
@@ -382,5 +382,5 @@ def test_missing_column(tmp_path: Path, column: str) -> None:
     ],
 )
 def test_bad_config(kind: str, bad: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=rf"^params\.yaml: data\.mini\.source\.{next(iter(bad))}:"):
-        source_config({**SOURCE[kind], **bad}, "data.mini.source")
+    with pytest.raises(InputError, match=rf"^params/mini\.yaml: source\.{next(iter(bad))}:"):
+        source_config({**SOURCE[kind], **bad}, "source", "params/mini.yaml")

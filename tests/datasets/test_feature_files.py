@@ -34,7 +34,7 @@ def source(splits: dict[str, Any], **others: Any) -> dict[str, Any]:
 
 
 def index(root: Path, splits: dict[str, Any], **others: Any) -> pd.DataFrame:
-    config = source_config(source(splits, **others), "data.mini.source")
+    config = source_config(source(splits, **others), "source", "params/mini.yaml")
     return SOURCES["features"][1](config, root, 2)
 
 
@@ -347,6 +347,6 @@ def test_what_a_sparse_matrix_stores(tmp_path: Path, write: Callable[..., None])
     ],
 )
 def test_bad_parameters(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=r"params.yaml: data\.mini\.source") as caught:
-        source_config(source(UCF) | change, "data.mini.source")
+    with pytest.raises(InputError, match=r"^params/mini.yaml: source") as caught:
+        source_config(source(UCF) | change, "source", "params/mini.yaml")
     assert message in str(caught.value)

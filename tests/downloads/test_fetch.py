@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from parameter_files import EXPERIMENT, write_project
 from test_archives import make_rar, make_zip, tree
 
 from chain.core.errors import InputError
 from chain.core.params import parse
+from chain.datasets.manifest import read_manifest
 from chain.downloads import fetch as download
 from chain.downloads.fetch import DownloadConfig, fetch, obtain
-from stages.download import download as download_stage
+from stages.prepare import prepare
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 HALF = 150_000
@@ -119,7 +120,7 @@ def test_fetch(tmp_path: Path, host: Host, known: bool, caplog: pytest.LogCaptur
         found = fetch(url, sha256(CONTENT) if known else None, path)
     assert found == sha256(CONTENT)
     assert tree(tmp_path) == {"new/b.bin": CONTENT}
-    line = f"{url}: nothing to check it by; put its sha256 in params.yaml: {found}"
+    line = f"{url}: nothing to check it by; put its sha256 in the profile: {found}"
     assert [record.getMessage() for record in caplog.records] == ([] if known else [line])
 
 
@@ -382,8 +383,8 @@ def test_tool_is_missed_before_the_transfer(
 )
 def test_bad_parameters(change: dict[str, str], message: str) -> None:
     good = {"url": "https://x/a.zip", "sha256": None, "folder": "a"}
-    with pytest.raises(InputError, match=rf"^params\.yaml: data\.x\.downloads\.a\.{message}"):
-        parse(DownloadConfig, good | change, "data.x.downloads.a")
+    with pytest.raises(InputError, match=rf"^params/x\.yaml: source\.files\.a\.{message}"):
+        parse(DownloadConfig, good | change, "source.files.a", "params/x.yaml")
 
 
 # --------------------------------------------------------------------------------------------------
@@ -391,56 +392,54 @@ def test_bad_parameters(change: dict[str, str], message: str) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def stage(data: dict[str, Any]) -> tuple[str, Any]:
-    """The summary line and the record of the stage, run in the current folder."""
-    Path("params.yaml").write_text(yaml.safe_dump({"data": {"x": data}}, sort_keys=False))
-    line = download_stage("x")
-    return line, json.loads(Path("artifacts/downloads/x.json").read_text())
+def stage(source: dict[str, Any]) -> Any:
+    """The record of what `prepare` fetched, run in the current folder."""
+    source = {"kind": "folder", "root": "x"} | source
+    write_project({"runtime": EXPERIMENT["runtime"]}, {"x": {"source": source, "roles": {}}})
+    prepare("x")
+    return json.loads(Path("artifacts/clips/x/downloads.json").read_text())
 
 
-def test_stage(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_fetches_what_it_indexes(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CHAIN_DATA", raising=False)
-    host.files |= {"/a.zip": ZIP, "/train.csv": b"t"}
-    videos = {"url": f"{host.url}/a.zip", "sha256": None, "folder": "UCF-101"}
-    lists = {"url": f"{host.url}/train.csv", "sha256": sha256(b"t"), "folder": "."}
-    downloads = {"videos": videos, "lists": lists}
-    data = {"source": {"kind": "ucf101", "root": "x"}, "download": False, "downloads": downloads}
-    assert stage(data) == ("download: nothing for x (data.x.download is off)", [])
+    clips = [f"{category}/{n}.avi" for category in ("golf", "wave") for n in range(4)]
+    archive = make_zip({clip: clip.encode() for clip in clips})
+    split = [f"{clip},{('train', 'train', 'database', 'query')[int(clip[-5])]}" for clip in clips]
+    lists_file = "\n".join(["path,split", *split]).encode()
+    host.files |= {"/a.zip": archive, "/split.csv": lists_file}
+    videos = {"url": f"{host.url}/a.zip", "sha256": None, "folder": "."}
+    lists = {"url": f"{host.url}/split.csv", "sha256": sha256(lists_file), "folder": "lists"}
+    source = {"split_file": "lists/split.csv", "files": {"videos": videos, "lists": lists}}
+    with pytest.raises(InputError, match="data/x"):
+        stage(source | {"download": False})
     assert not host.asked and not Path("data").exists()
 
-    on = data | {"download": True}
-    line, record = stage(on)
-    assert line == "download: 2 of 2 files of x from their addresses"
+    on = source | {"download": True}
+    record = stage(on)
     assert record == [
-        {"url": videos["url"], "sha256": sha256(ZIP), "bytes": len(ZIP)},
-        {"url": lists["url"], "sha256": sha256(b"t"), "bytes": 1},
+        {"url": videos["url"], "sha256": sha256(archive), "bytes": len(archive)},
+        {"url": lists["url"], "sha256": sha256(lists_file), "bytes": len(lists_file)},
     ]
-    assert shown(Path("data/x")) == {"train.csv": b"t"} | {
-        f"UCF-101/{name}": content for name, content in CLIPS.items()
-    }
+    manifest = read_manifest(Path("artifacts/clips/x/manifest.csv"))
+    assert manifest["path"].tolist() == clips
+    assert manifest["split"].tolist() == ["train", "train", "database", "query"] * 2
+    before = Path("artifacts/clips/x/manifest.csv").read_bytes()
     monkeypatch.setattr(download, "urlopen", no_network)
-    assert stage(on) == (line, record)
+    assert stage(on) == record
+    assert Path("artifacts/clips/x/manifest.csv").read_bytes() == before
+    assert stage(source | {"download": False}) == []
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        {"source": {"kind": "fcvid", "root": "x"}, "downloads": {}},
-        {"source": {"kind": "demo"}, "downloads": {}},
-    ],
+    ("files", "message"),
+    [({}, "files: no address"), ({"videos": {"url": "x"}}, "files.videos.url: ")],
 )
-def test_stage_without_addresses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, Any]
+def test_prepare_names_the_entry_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, Any], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert stage(data | {"download": False})[1] == []
-    with pytest.raises(InputError, match=r"^params\.yaml: data\.x\.downloads: no address"):
-        stage(data | {"download": True})
-
-
-def test_stage_names_the_entry_at_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    bad = {"source": {"root": "x"}, "download": False, "downloads": {"videos": {"url": "x"}}}
-    with pytest.raises(InputError, match=r"^params\.yaml: data\.x\.downloads\.videos\.url: "):
-        stage(bad)
+    with pytest.raises(InputError, match=rf"^params/x\.yaml: source\.{message}"):
+        stage({"download": True, "files": files})

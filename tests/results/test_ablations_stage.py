@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from parameter_files import EXPERIMENT, write_project
 
 from chain.core import params
 from chain.core.files import write_csv, write_json
 from chain.results.table import read_tables
 from stages import ablations as stage
 
-ROOT = Path(__file__).parents[2]
-TREE = params.load(ROOT / "params.yaml")
 RUN_HERE = {"tasks": ["contrastive"], "preference": ["low"], "spatial": ["none", "feature"]}
 """A data set without views of weak and strong draws: the table `strength` is empty there."""
 
@@ -29,10 +27,10 @@ def scores(**columns: object) -> pd.DataFrame:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tables = [*RUN_HERE, "strength"]
-    tree = params.merge(TREE, {"datasets": ["small"], "ablations": {"tables": tables}})
-    Path("params.yaml").write_text(yaml.safe_dump(tree))
+    changes = {"datasets": ["small"], "ablations": {"tables": tables}}
+    write_project(params.merge(EXPERIMENT, changes), {})
     write_csv(Path("artifacts/evaluations/small/chain_64/map.csv"), scores())
-    parameters = params.merge(TREE["methods"]["all"], TREE["methods"]["chain"])
+    parameters = params.merge(EXPERIMENT["methods"]["all"], EXPERIMENT["methods"]["chain"])
     described = {"method": "chain", "feature_width": 8, "bits": 64, "parameters": parameters}
     write_json(Path("artifacts/models/small/chain_64/model.json"), described)
     for table in tables:
