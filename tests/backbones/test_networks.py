@@ -20,7 +20,7 @@ from chain.core.errors import InputError
 from chain.core.params import parse
 from chain.datasets.manifest import file_sha256
 
-KEY = "data.demo.backbone"
+KEY = "backbone"
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
@@ -318,10 +318,30 @@ def test_unnamed_weights_need_a_declared_input() -> None:
     declared = config(weights="some/file.pt").model_dump()
     assert backbone_config(declared, KEY) == config(weights="some/file.pt")
     remote = {"weights": "https://example.org/w.pt", "sha256": "0" * 64}
-    for change in ({}, {"weights": "pretrain"}, remote):
+    for change in ({}, remote):
         for missing in ("size", "mean", "std"):
             with pytest.raises(InputError, match=f"^params.yaml: {KEY}.{missing}: missing"):
                 backbone_config(declared | change | {missing: None}, KEY)
+
+
+def test_weights_learned_here_need_a_size_alone() -> None:
+    """Their mean and std are ImageNet's, unless others are given."""
+    declared = {"name": "mobilenet_v3_small", "weights": "pretrain"}
+    found = backbone_config(declared | {"size": 96}, KEY)
+    assert (found.size, found.mean, found.std) == (96, IMAGENET["mean"], IMAGENET["std"])
+    given = {"size": 64, "mean": [0.5] * 3, "std": [0.25] * 3}
+    found = backbone_config(declared | given, KEY)
+    assert (found.size, found.mean, found.std) == (64, [0.5] * 3, [0.25] * 3)
+    with pytest.raises(InputError, match=f"^params.yaml: {KEY}.size: missing"):
+        backbone_config(declared, KEY)
+
+
+def test_errors_name_the_file_of_the_profile() -> None:
+    declared = {"name": "resnet50", "weights": "IMAGENET1K_V1", "mean": [0.5] * 3}
+    with pytest.raises(InputError, match=f"^params/x.yaml: {KEY}.mean: "):
+        backbone_config(declared, KEY, "params/x.yaml")
+    with pytest.raises(InputError, match=f"^params/x.yaml: {KEY}.weight: unknown"):
+        backbone_config(declared | {"weight": 1}, KEY, "params/x.yaml")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from chain.backbones.networks import Backbone, BackboneConfig, load_backbone
 from chain.backbones.weights import backbone_config, load_weights
 from chain.core.errors import InputError
 
-KEY = "data.demo.backbone"
+KEY = "backbone"
 NAME = "open_clip/tiny-vit"
 MEAN, STD = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
 WIDTH = 16

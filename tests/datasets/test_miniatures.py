@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 import torch
 import torchvision
-import yaml
 from miniatures import MAKE, make_folder
-from stages.encode import encode
+from parameter_files import EXPERIMENT, profile, write_project
 
 from chain.core import params
 from chain.retrieval.codes import load_codes
 from stages.check import check
+from stages.code import code
 from stages.decode import decode
-from stages.evaluate import evaluate_cell
+from stages.evaluate import evaluate
 from stages.features import features
 from stages.floats import floats
 from stages.prepare import prepare
@@ -27,8 +27,8 @@ from stages.pretrain import backbone_weights
 from stages.tables import tables
 from stages.train import train_cell
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
 CELL = ("chain", 16)
+TOPK = [1, 2]  # the larger ones are left out
 STRAY = "extra/stray.mp4"
 LAYOUTS = MAKE | {"clips": make_folder}
 
@@ -77,12 +77,7 @@ LABELS = {
 }
 
 
-def top_k(dataset: str) -> list[int]:
-    """What the strict protocol can tell apart: besides a query, FCVID's database holds one clip."""
-    return [1] if dataset == "fcvid" else [1, 2]
-
-
-def miniature_params(dataset: str) -> dict[str, Any]:
+def miniature_profile(dataset: str) -> dict[str, Any]:
     """The profile as it is, with the smallest CNN and network."""
     small: dict[str, Any] = {
         "decode": {"frames": 4, "size": 32},
@@ -104,19 +99,21 @@ def miniature_params(dataset: str) -> dict[str, Any]:
     }
     if dataset == "activitynet":
         small["source"] = {"queries": 2}
+    return params.merge(profile(dataset), small)
+
+
+def miniature_experiment(dataset: str) -> dict[str, Any]:
     changes = {
-        "dataset": dataset,
         "datasets": [dataset],
         "bits": CELL[1],
         "repeats": 1,
         "grid": {"methods": ["chain"]},
-        "data": {dataset: small},
-        "evaluation": {"topk": top_k(dataset)},
-        "ablations": {"datasets": []},
+        "evaluation": {"topk": [*TOPK, 50]},
+        "ablations": {"tables": []},
         "figures": {"k": 1},
         "runtime": {"device": "cpu", "threads": 1, "workers": 1},
     }
-    return params.merge(params.load(PARAMS), changes)
+    return params.merge(EXPERIMENT, changes)
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -140,9 +137,9 @@ def dataset(
     monkeypatch.delenv("CHAIN_DATA", raising=False)
     monkeypatch.delenv("CHAIN_DEVICE", raising=False)
     monkeypatch.setenv("CHAIN_THREADS", "1")
-    tree = miniature_params(name)
-    Path("params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    root = Path("data") / tree["data"][name]["source"]["root"]
+    own = miniature_profile(name)
+    write_project(miniature_experiment(name), {name: own})
+    root = Path("data") / own["source"]["root"]
     LAYOUTS[name](root, put=put)
     if name != "clips":
         (root / STRAY).parent.mkdir()
@@ -150,10 +147,11 @@ def dataset(
     torch.manual_seed(0)
     torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), "cnn.pth")
 
+    code()
     check()
     for stage in (prepare, decode, backbone_weights, features, floats):
         stage(name)
-    for stage_of_cell in (train_cell, encode, evaluate_cell):
+    for stage_of_cell in (train_cell, evaluate):
         stage_of_cell(name, *CELL)
     tables(name, str(CELL[1]))
     return name
@@ -190,7 +188,7 @@ def test_from_the_lists_to_the_results(dataset: str) -> None:
     assert set(queries.index) == set(RELEVANT[dataset])
     scores = pd.read_csv(f"artifacts/evaluations/{dataset}/chain_16/map.csv")
     topk = scores["k"].tolist()
-    assert topk == top_k(dataset)
+    assert topk == TOPK
     for query, database in RELEVANT[dataset].items():
         distances = [int((bits[query] != bits[name]).sum()) for name in database]
         for k in topk:

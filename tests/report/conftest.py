@@ -38,5 +38,5 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         Section("±"),
         Section(LONG),
     )
-    text = f"seed: 0  # <b> & {'x' * 200}\n"
-    return Report("Report " + HOSTILE, sections, text, {"torch": "2.0"}, {"training": "0, 1"})
+    texts = {"params.yaml": f"seed: 0  # <b> & {'x' * 200}\n", "params/<b>&.yaml": "\nlast: line"}
+    return Report("Report " + HOSTILE, sections, texts, {"torch": "2.0"}, {"training": "0, 1"})

@@ -14,7 +14,7 @@ from chain.report.content import Figure, Report, Section
 from chain.report.page import render
 
 VOID = {"meta", "link", "img"}
-EMPTY = Report("Empty", (), "", {}, {})
+EMPTY = Report("Empty", (), {}, {}, {})
 
 
 class Page(HTMLParser):
@@ -105,7 +105,9 @@ def test_texts_arrive_as_they_were(page: Page, report: Report) -> None:
     cells = [cell.text for row in table.rows for cell in row]
     assert page.texts["td"] == [*cells, "torch", "2.0", "training", "0, 1"]
     assert page.texts["b"] == [cell.text for row in table.rows for cell in row if cell.bold]
-    assert page.texts["pre"] == ["\n" + report.parameters]  # HTML drops the first line break
+    assert page.texts["summary"] == list(report.parameters)
+    # HTML drops the first line break.
+    assert page.texts["pre"] == ["\n" + text for text in report.parameters.values()]
 
 
 def test_columns_of_numbers_are_flush_right(page: Page) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from parameter_files import EXPERIMENT, ROOT
 
 from chain.core import params
 from chain.results.labels import dataset_label, method_label, ordered
 
-ROOT = Path(__file__).parents[2]
-K = params.load(ROOT / "params.yaml")["figures"]["k"]
+K = EXPERIMENT["figures"]["k"]
 METRICS: dict[str, Any] = json.loads((ROOT / "metrics/retrieval.json").read_text())
 WIDE = pd.read_csv(ROOT / "metrics/retrieval.csv")
 
@@ -109,7 +109,7 @@ def test_the_report_shows_these_metrics_cell_by_cell() -> None:
     for protocol in ("strict", "ssvh"):
         header, *rows = tables[f"mAP@K, {protocol} protocol"]
         topk = [int(name.removeprefix("mAP@")) for name in header[3:]]
-        assert topk == params.load(ROOT / "params.yaml")["evaluation"]["topk"]
+        assert topk == EXPERIMENT["evaluation"]["topk"]
         cells = list(WIDE[["dataset", "method", "bits"]].itertuples(index=False, name=None))
         assert [row[:3] for row in rows] == [
             [dataset_label(dataset), str(bits), method_label(method)]
@@ -123,9 +123,18 @@ def test_the_report_shows_these_metrics_cell_by_cell() -> None:
 
 def test_the_report_shows_these_parameters(tmp_path: Path) -> None:
     page = (ROOT / "plots/report.html").read_text()
-    shown = re.search(r'<pre tabindex="0">\n(.*?)</pre>', page, re.DOTALL)
-    assert shown is not None
-    (tmp_path / "params.yaml").write_text(unescape(shown[1]))
-    keys = ("seed", "repeats", "evaluation")
-    committed, printed = (params.load(folder / "params.yaml") for folder in (ROOT, tmp_path))
-    assert params.select(printed, keys) == params.select(committed, keys)
+    found = re.findall(
+        r'<summary>(.*?)</summary>\n<pre tabindex="0">\n(.*?)</pre>', page, re.DOTALL
+    )
+    texts = {unescape(name): unescape(text) for name, text in found}
+    assert str(params.PARAMS) in texts
+    assert texts.keys() <= {str(params.PARAMS), *(str(params.profile_path(d)) for d in METRICS)}
+    for name, text in texts.items():
+        (tmp_path / "shown.yaml").write_text(text)
+        printed, committed = params.load(tmp_path / "shown.yaml"), params.load(ROOT / name)
+        if name == str(params.PARAMS):  # of all other blocks, one may add without a new run
+            printed, committed = (
+                params.select(tree, ("seed", "repeats", "evaluation"), name)
+                for tree in (printed, committed)
+            )
+        assert printed == committed, name

@@ -1,7 +1,7 @@
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from parameter_files import EXPERIMENT
 
 from chain.core import params
 from chain.features.augmentation import STRENGTHS
@@ -153,8 +153,7 @@ def test_nothing_swept_gives_no_points() -> None:
 
 
 def test_every_parameter_is_swept_in_the_shipped_tables() -> None:
-    tree = params.load(Path(__file__).parents[2] / "params.yaml")
-    tables = tree["ablations"]["chain"]
+    tables = EXPERIMENT["ablations"]["variants"]["chain"]
     alone = [
         key
         for variants in tables.values()
@@ -163,4 +162,4 @@ def test_every_parameter_is_swept_in_the_shipped_tables() -> None:
         if len(key) == 1
     ]
     assert {key for (key,) in alone} >= set(PARAMETERS)
-    assert set(PARAMETERS) <= set(params.leaves(tree["methods"]["chain"]))
+    assert set(PARAMETERS) <= set(params.leaves(EXPERIMENT["methods"]["chain"]))
