@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
-from chain import engines
 from chain.core.errors import InputError
+from chain.engines import uses_ray
 from chain.features.bank import clip_features
+from chain.features.engine import feature_computer
+from chain.video.engine import decoder
 from chain.video.pack import on_threads
 
-CHOICES = [engines.for_decoding, engines.for_features]
+CHOICES = [uses_ray, decoder, feature_computer]
 
 
 def test_threads_by_default() -> None:
     runtime = {"engine": "threads"}
-    assert engines.for_decoding(runtime) is on_threads
-    assert engines.for_features(runtime) is clip_features
+    assert not uses_ray(runtime)
+    assert decoder(runtime) is on_threads
+    assert feature_computer(runtime) is clip_features
 
 
 def test_threads_load_nothing_of_ray() -> None:
@@ -26,9 +29,9 @@ def test_threads_load_nothing_of_ray() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, stages.decode, stages.features as stage\n"
+            "import sys, stages.decode, stages.features\n"
             "runtime = {'engine': 'threads'}\n"
-            "stage.engines.for_decoding(runtime), stage.engines.for_features(runtime)\n"
+            "stages.decode.decoder(runtime), stages.features.feature_computer(runtime)\n"
             "print([name for name in sys.modules if name.split('.')[0] == 'ray'])",
         ],
         capture_output=True,

@@ -20,11 +20,13 @@ from torch import Tensor, nn
 from chain.backbones.networks import Backbone, BackboneConfig
 from chain.core.errors import InputError
 from chain.datasets.manifest import COLUMNS
-from chain.engines import for_decoding, for_features, ray_data
+from chain.engines import ray_data
 from chain.features import bank
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
+from chain.features.engine import feature_computer
 from chain.video import pack
+from chain.video.engine import decoder
 from chain.video.pack import DecodeConfig, pack_frames
 
 pytestmark = [
@@ -151,9 +153,9 @@ def test_decoding_with_a_worker_killed(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def decode(*arguments: Any) -> Iterator[Any]:
-        return killing(for_decoding(RAY)(*arguments))
+        return killing(decoder(RAY)(*arguments))
 
-    expected = packed(root, tmp_path / "threads", for_decoding(THREADS))
+    expected = packed(root, tmp_path / "threads", decoder(THREADS))
     assert packed(root, tmp_path / "ray", decode) == expected
     assert b"003.avi,cannot be opened: Invalid data" in expected["report.csv"]
     assert "A worker died or was killed" in capsys.readouterr().out
@@ -185,12 +187,12 @@ def extracted(folder: Path, compute: bank.Compute) -> dict[str, bytes]:
 
 def test_features_with_a_worker_killed(tmp_path: Path) -> None:
     def compute(*arguments: Any) -> Iterator[Any]:
-        return killing(for_features(RAY)(*arguments))
+        return killing(feature_computer(RAY)(*arguments))
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        expected = extracted(tmp_path / "threads", for_features(THREADS))
+        expected = extracted(tmp_path / "threads", feature_computer(THREADS))
         assert extracted(tmp_path / "ray", compute) == expected
     finally:
         torch.set_num_threads(before)
@@ -199,7 +201,7 @@ def test_features_with_a_worker_killed(tmp_path: Path) -> None:
 
 def test_features_of_no_clips() -> None:
     """A run that was killed after the last clip."""
-    assert list(ray_data._computed(iter, [], 2)) == []
+    assert list(ray_data.computed_by_ray(iter, [], 2)) == []
 
 
 def test_an_exception_in_a_worker_is_raised_as_it_is() -> None:
@@ -209,7 +211,7 @@ def test_an_exception_in_a_worker_is_raised_as_it_is() -> None:
                 raise InputError("one line")
             yield clip
 
-    outcomes = ray_data._computed(work, range(9), 2)
+    outcomes = ray_data.computed_by_ray(work, range(9), 2)
     assert [next(outcomes) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match=r"^one line$"):
         next(outcomes)
@@ -228,7 +230,7 @@ def test_a_clip_that_kills_its_worker_each_time(
         return iter(clips)
 
     with pytest.raises(InputError, match=r"^runtime\.engine: a worker died 3 times over") as caught:
-        list(ray_data._computed(work, range(6), 2))
+        list(ray_data.computed_by_ray(work, range(6), 2))
     assert "\n" not in str(caught.value)
     assert (tmp_path / "deaths").read_text() == "xxx"
 
@@ -239,7 +241,7 @@ def test_workers_wait_for_what_they_computed_to_be_fetched(tmp_path: Path) -> No
             (tmp_path / str(clip)).touch()
             yield np.full(2**12, clip, np.uint8)
 
-    outcomes = ray_data._computed(work, range(60), 2)
+    outcomes = ray_data.computed_by_ray(work, range(60), 2)
     assert next(outcomes)[0] == 0
     time.sleep(2)
     assert len(list(tmp_path.iterdir())) < 30
@@ -250,14 +252,14 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from chain.datasets.manifest import read_manifest
-from chain.engines import for_decoding, ray_data
-from chain.video import pack
+from chain.engines import ray_data
+from chain.video import engine, pack
 root, out, scratch = map(Path, sys.argv[1:])
 ray_data.CLIPS_AT_ONCE = pack.COMMIT_EVERY = 1
-keep = ray_data.keep
-ray_data.keep = lambda *arguments: (time.sleep(0.2), keep(*arguments))[1]
+keep = engine.keep
+engine.keep = lambda *arguments: (time.sleep(0.2), keep(*arguments))[1]
 config = pack.DecodeConfig(frames=4, size=16, max_bad=0.5)
-decode = for_decoding({"engine": "ray"})
+decode = engine.decoder({"engine": "ray"})
 pack.pack_frames(read_manifest(root / "manifest.csv"), root, out, config, 2, scratch, decode)
 """
 
@@ -265,7 +267,7 @@ pack.pack_frames(read_manifest(root / "manifest.csv"), root, out, config, 2, scr
 def test_the_calling_process_killed(root: Path, tmp_path: Path) -> None:
     """Nothing of its Ray stays, and the next run goes on."""
     manifest_of(root).to_csv(root / "manifest.csv", index=False)
-    expected = packed(root, tmp_path / "threads", for_decoding(THREADS))
+    expected = packed(root, tmp_path / "threads", decoder(THREADS))
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()
     process = subprocess.Popen(
@@ -287,5 +289,5 @@ def test_the_calling_process_killed(root: Path, tmp_path: Path) -> None:
 
     committed = int((np.load(done)["decoded"] > 0).sum())
     assert 3 <= committed < CLIPS - 1
-    pack_frames(manifest_of(root), root, out, DECODE, 2, scratch, for_decoding(RAY))
+    pack_frames(manifest_of(root), root, out, DECODE, 2, scratch, decoder(RAY))
     assert content_of(out) == expected

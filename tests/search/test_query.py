@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from parameter_files import EXPERIMENT, profile, write_project
 
 from chain.backbones.networks import Backbone, BackboneConfig, load_backbone
 from chain.core import params
@@ -35,11 +35,11 @@ from stages import export_codes
 from stages import index as index_stage
 from stages import search as search_stage
 
-ROOT = Path(__file__).parents[2]
+DEMO = profile("demo")
 CELL = "tiny/lsh_32"
 CLIPS = 12
 TINY = {
-    "dataset": "tiny",
+    "datasets": ["tiny"],
     "method": "lsh",
     "bits": 32,
     "seed": 3,
@@ -51,11 +51,11 @@ TINY = {
         "multihash": {"tables": 1, "flips": 0},
     },
 }
-TINY_DATA = {
+INPUT = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+TINY_PROFILE = {
     "source": {"kind": "folder", "root": "tiny"},
     "decode": {"frames": 4, "size": 32, "max_bad": 0.0},
-    "backbone": {"name": "squeezenet1_1", "size": 32, "weights": "random.pt"},
-    "methods": {"all": {"frames": 4}},
+    "backbone": {"name": "squeezenet1_1", "size": 32, "weights": "random.pt"} | INPUT,
 }
 
 
@@ -66,12 +66,12 @@ def texture(seed):
     return np.stack([coarse[:, shift : shift + 56] for shift in range(0, 48, 4)])
 
 
-def write_params(folder, **changes):
-    tree = params.merge(params.load(ROOT / "params.yaml") | TINY, changes)
-    data = params.merge(tree["data"]["demo"], TINY_DATA, changes.get("data", {}).get("tiny", {}))
-    tree["data"]["tiny"] = data
-    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
-    return tree
+def write_params(changed=None, **changes):
+    """Write the parameters, with changes of the profile and of `params.yaml`; return both."""
+    tree = params.merge(EXPERIMENT | TINY, changes)
+    own = params.merge(DEMO, TINY_PROFILE, changed or {})
+    write_project(tree, {"tiny": own})
+    return tree, own
 
 
 @pytest.fixture
@@ -81,20 +81,20 @@ def project(tmp_path, monkeypatch, write_clip):
     monkeypatch.setenv("CHAIN_DEVICE", "cpu")
     monkeypatch.setenv("CHAIN_THREADS", "1")
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
-    tree = write_params(tmp_path)
-    data, artifacts = tree["data"]["tiny"], tmp_path / "artifacts"
+    tree, own = write_params()
+    artifacts = tmp_path / "artifacts"
     for number in range(CLIPS):
         name = f"data/tiny/{'golf' if number % 2 else 'run'}/{number:02}.mp4"
         write_clip(tmp_path / name, texture(number))
     shares = {"train": 0.5, "database": 0.5}
     manifest = index_folder(FolderConfig(root="tiny", shares=shares), Path("data/tiny"), 1)
     write_manifest(artifacts / "clips/tiny/manifest.csv", manifest)
-    decode = DecodeConfig(**data["decode"])
+    decode = DecodeConfig(**own["decode"])
     (tmp_path / "scratch").mkdir()
     pack_frames(manifest, Path("data/tiny"), artifacts / "frames/tiny", decode, 1, Path("scratch"))
 
     torch.manual_seed(0)
-    cnn, cnn_file = BackboneConfig(**data["backbone"]), artifacts / "backbones/tiny.pt"
+    cnn, cnn_file = BackboneConfig(**own["backbone"]), artifacts / "backbones/tiny.pt"
     cnn_file.parent.mkdir()
     torch.save(Backbone(cnn).network.state_dict(), cnn_file)
     extractor = FeatureExtractor(load_backbone(cnn, cnn_file), cnn.size, torch.device("cpu"))
@@ -108,7 +108,7 @@ def project(tmp_path, monkeypatch, write_clip):
     manifest.to_csv(features / "index.csv", index=False)
 
     store = FeatureStore.open(features)
-    config = method_config("lsh", tree["methods"]["lsh"], data["methods"]["all"])
+    config = method_config("lsh", {"frames": 4})
     model = build_model(LSH, config, store, 32, seed=3)
     (artifacts / "models" / CELL).mkdir(parents=True)
     save_description(artifacts / "models" / CELL, "lsh", config, store.width, 32)
@@ -135,7 +135,7 @@ def test_the_index_stage(project):
         weights=file_sha256(Path(f"artifacts/models/{CELL}/seed_3.pt")),
         backbone=file_sha256(Path("artifacts/backbones/tiny.pt")),
     )
-    write_params(project, data={"tiny": {"roles": {"database": None}}})
+    write_params({"roles": {"database": None}})
     assert make_index().startswith(f"index: {CLIPS} codes")
 
 
@@ -257,17 +257,17 @@ def test_parameters_changed_since(project):
     make_index()
     weights = Path(f"artifacts/models/{CELL}/seed_3.pt")
     weights.rename(Path(weights.parent, "seed_4.pt"))
-    write_params(project, seed=4)
+    write_params(seed=4)
     fails("the index was made with different seed; run `dvc repro`")
     Path(weights.parent, "seed_4.pt").rename(weights)
-    write_params(project, data={"tiny": {"backbone": {"name": "resnet18"}}})
+    write_params({"backbone": {"name": "resnet18"}})
     fails("artifacts/backbones/tiny.pt: not of a network with these parameters; run `dvc repro`")
-    write_params(project)
+    write_params()
     state = torch.load(weights)
     torch.save({**state, "planes": state["planes"][:, :8]}, weights)
     make_index()
     fails(f"{weights}: not of a network with these parameters; run `dvc repro`")
-    write_params(project, data={"tiny": {"decode": None}})
+    write_params({"decode": None})
     fails("ready features")
 
 
