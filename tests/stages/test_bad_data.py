@@ -13,6 +13,7 @@ FOLDER = {
     "datasets": ["clips"],
     "pretrain": {"steps": 1, "batch": 2, "size": 32},
     "evaluation": {"topk": [3, 6]},
+    "figures": {"k": 3},
 }
 PROFILE = {
     "source": {"split_file": "splits.csv"},

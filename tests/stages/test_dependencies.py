@@ -14,6 +14,9 @@ from chain.pipeline.code import INFRASTRUCTURE
 
 CODE = "artifacts/code/stages/{}.json"
 AFTER_THE_CHECK = {"prepare": "artifacts/checked.json"}  # not read: it only comes first
+WHOLE_FILES = ("check", "report")  # these read parameter files whole, the others by key
+WITH_TWO_DATA_SETS = {("transfer", "artifacts/models"), ("transfer", "artifacts/recipes")}
+"""What is read only if two data sets share a CNN, which the small pipeline's one can't show."""
 WRITTEN_IN_PLACE = ("README.md",)  # the report replaces a block of it
 
 
@@ -57,17 +60,20 @@ def faults(
         if CODE.format(name) not in deps:
             yield f"the code of {name}"
         known = set(project.json(CODE.format(name))) | set(INFRASTRUCTURE)
-        for recipe in project.folder.glob("artifacts/recipes/**/*.json"):
-            if below(recipe.relative_to(project.folder).as_posix(), deps):
-                known |= set(json.loads(recipe.read_text())["code"])
-        yield from (file for file in read if below(file, ["chain", "stages"]) and file not in known)
+        for place, key in (("recipes", "code"), ("code/methods", None)):
+            for file in project.folder.glob(f"artifacts/{place}/**/*.json"):
+                if below(file.relative_to(project.folder).as_posix(), deps):
+                    content = json.loads(file.read_text())
+                    known |= set(content[key] if key else content)
+        yield from (path for path in read if below(path, ["chain", "stages"]) and path not in known)
     if name in AFTER_THE_CHECK and AFTER_THE_CHECK[name] not in deps:
         yield AFTER_THE_CHECK[name]
-    tracked = ["params.yaml", "params"] if "params" in stage else []
+    by_key = "params" in stage and name not in WHOLE_FILES
+    tracked = ["params.yaml", "params"] if by_key else []
     ours = [*deps, *outs, *tracked, ".scratch", *WRITTEN_IN_PLACE]
     if name != "code":
         ours += ["chain", "stages"]
-    yield from (file for file in read if not below(file, ours) and ".partial" not in file)
+    yield from (path for path in read if not below(path, ours) and ".partial" not in path)
 
 
 def test_every_file_that_a_stage_reads_is_below_a_dependency(project: Project) -> None:
@@ -84,7 +90,7 @@ def test_no_dependency_can_be_removed_unnoticed(project: Project) -> None:
             others = [other for other in deps if other != dep]
             if not list(faults(project, stage, others, read[stage["cmd"]])):
                 unnoticed.append((name, dep))
-    assert not unnoticed
+    assert set(unnoticed) == WITH_TWO_DATA_SETS
 
 
 @pytest.mark.parametrize(

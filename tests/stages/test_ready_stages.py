@@ -59,6 +59,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     tree = params.load(ROOT / "params.yaml")
     tree |= {"datasets": ["mini"], "repeats": 1, "evaluation": {"topk": [1, 5]}}
+    tree["figures"]["k"] = 5
     Path("params").mkdir()
     Path("params/mini.yaml").write_text(yaml.safe_dump(profile))
     Path("params.yaml").write_text(yaml.safe_dump(tree))

@@ -20,6 +20,7 @@ from stages import transfer
 
 ROOT = Path(__file__).parents[2]
 WIDTH, DENSE, BITS = 6, 8, 16
+CONFIG = method_config("lsh", {"frames": DENSE})
 SPLITS = ["train", "database", "query"] * 8
 
 
@@ -40,23 +41,19 @@ def write_features(folder: Path, seed: int, data: dict[str, Any]) -> FeatureStor
 def write_project(folder: Path, weights: str) -> None:
     """Data sets `one` and `two`, whose LSH models are there; `weights` are those of both CNNs."""
     tree = params.load(ROOT / "params.yaml")
-    data = params.merge(tree["data"]["demo"], {"backbone": {"weights": weights}})
+    data = params.load(ROOT / "params/demo.yaml")
+    data = params.merge(data, {"backbone": {"weights": weights}})
     tree |= {"datasets": ["one", "two"], "repeats": 2, "evaluation": {"topk": [1, 5]}}
-    tree |= {"grid": {"methods": ["lsh"]}, "data": {"one": data, "two": data}}
+    tree |= {"grid": {"methods": ["lsh"]}}
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     for seed, name in enumerate(tree["datasets"]):
         store = write_features(folder / "artifacts/features" / name, seed, data)
         models = folder / f"artifacts/models/{name}/lsh_{BITS}"
         models.mkdir(parents=True)
-        save_description(models, "lsh", lsh(tree)[1], WIDTH, BITS)
+        save_description(models, "lsh", CONFIG, WIDTH, BITS)
         for number in range(2):
-            model = build(*lsh(tree), store, BITS, number)
+            model = build(method_class("lsh"), CONFIG, store, BITS, number)
             torch.save(model.state_dict(), models / f"seed_{number}.pt")
-
-
-def lsh(tree: dict[str, Any]) -> tuple[Any, Any]:
-    own = tree["data"]["one"]["methods"]
-    return method_class("lsh"), method_config("lsh", tree["methods"]["lsh"], own["all"], own["lsh"])
 
 
 @pytest.fixture
