@@ -1,14 +1,14 @@
 """A method's parameters on a data set, merged from the layers in which they are written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from chain.core.errors import InputError
-from chain.core.params import PARAMS, leaves
+from chain.core.params import PARAMS, leaves, merge
 from chain.methods import METHODS, method_class, method_config
 from chain.methods.base import MethodConfig
 
@@ -57,21 +57,21 @@ class Layers:
                     )
 
     def config(self, method: str, change: Layer | None = None) -> MethodConfig:
-        """The merged parameters; an InputError names the layer with which it arises."""
+        """The merged parameters.
+
+        An InputError names the last layer that sets the parameter at fault. What is set nowhere is
+        missing in the method's block of `params.yaml`.
+        """
         if method not in self.published:
             raise InputError(f"{PARAMS}: methods: no block {method!r} ({{}} will do)")
         layers = [*self._of(method), *([change] if change else [])]
-        trees = [layer.tree for layer in layers]
+        tree = merge(*(layer.tree for layer in layers))
         try:
-            return method_config(method, *trees)
-        except InputError as error:
-            for count, layer in enumerate(layers, start=1):
-                try:
-                    method_config(method, *trees[:count])
-                except InputError as partial:
-                    if str(partial) == str(error):  # once more, to name the layer
-                        method_config(method, *trees[:count], key=layer.key, file=layer.file)
-            raise
+            return method_class(method).Config.model_validate(tree)
+        except ValidationError as error:
+            keys = error.errors()[0]["loc"]
+        at_fault = next((layer for layer in reversed(layers) if _sets(layer.tree, keys)), layers[1])
+        return method_config(method, tree, key=at_fault.key, file=at_fault.file)  # raises it
 
     def _profile(self) -> Layer:
         return Layer(self.profile, "methods", self.profile_file)
@@ -91,8 +91,19 @@ def applicable(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, An
         if key not in schema.model_fields:
             continue
         inner = schema.model_fields[key].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            chosen[key] = applicable(value, inner)
-        elif not isinstance(value, Mapping):
+        if not isinstance(value, Mapping):
             chosen[key] = value
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
+            chosen[key] = applicable(value, inner)
     return chosen
+
+
+def _sets(tree: Any, keys: Sequence[str | int]) -> bool:
+    """Whether `tree` sets the parameter at `keys`, or something above or below it."""
+    for key in keys:
+        if not isinstance(tree, Mapping):
+            return True
+        if key not in tree:
+            return False
+        tree = tree[key]
+    return bool(keys or tree)

@@ -142,7 +142,9 @@ class Checked:
             name: parse(Profile, load_profile(name), "", profile_path(name))
             for name in experiment.datasets
         }
-        method_class(experiment.method)
+        ablations = experiment.ablations
+        for name in (experiment.method, *experiment.grid.methods, *ablations.variants):
+            method_class(name)
         _known("method", experiment.method, experiment.grid.methods, "not among grid.methods")
         _known("grid.methods", "chain", experiment.grid.methods, "has to be among them")
         find_device(experiment.runtime)
@@ -154,15 +156,15 @@ class Checked:
             self._layers(name).check()
             for method in experiment.grid.methods:
                 self.config(name, method)
-            for table in experiment.ablations.tables:
+            for table in ablations.tables:
                 self.variants(name, table)
 
     def config(self, dataset: str, method: str) -> MethodConfig:
         """The parameters of a method on a data set."""
         config = self._layers(dataset).config(method)
-        self._check_frames(dataset, method, config)
-        if missing := self._missing_views(dataset, config):
-            raise InputError(f"{PARAMS}: methods.{method}.spatial: {missing}")
+        self._check_frames(dataset, f"methods.{method}", config)
+        if missing := self._missing_views(dataset, f"methods.{method}", config):
+            raise InputError(missing)
         return config
 
     def variants(self, dataset: str, table: str) -> tuple[str, dict[str, MethodConfig]]:
@@ -176,14 +178,15 @@ class Checked:
         for variant, change in ablations.variants[method][table].root.items():
             place = f"ablations.variants.{method}.{table}.{variant}"
             config = self._layers(dataset).config(method, Layer(change, place))
-            self._check_frames(dataset, method, config)
-            if method in self.experiment.grid.methods and not self._missing_views(dataset, config):
+            self._check_frames(dataset, place, config)
+            missing = self._missing_views(dataset, place, config)
+            if method in self.experiment.grid.methods and not missing:
                 found[variant] = config
         return method, found
 
     @property
     def left_out(self) -> list[str]:
-        """A line for each data set some of whose ablations are left out, for want of views."""
+        """A line for each data set with ablations that `variants` leaves out."""
         lines = []
         for dataset in self.profiles:
             names = [
@@ -216,7 +219,7 @@ class Checked:
             check_source(profile.backbone, f"{file}: backbone")
             resolve(profile.backbone, "backbone", file)
 
-    def _check_frames(self, dataset: str, method: str, config: MethodConfig) -> None:
+    def _check_frames(self, dataset: str, place: str, config: MethodConfig) -> None:
         profile, file = self.profiles[dataset], profile_path(dataset)
         if profile.decode is None:
             key, stored = "source.frames", profile.source["frames"]
@@ -224,22 +227,23 @@ class Checked:
             key, stored = "decode.frames", profile.decode.frames
         if config.frames > stored:
             raise InputError(
-                f"{PARAMS}: methods.{method}.frames: {config.frames} is more than the "
-                f"{stored} of {file}: {key}"
+                f"{file}: {key}: {stored} is less than the {config.frames} frames of {place}"
             )
 
-    def _missing_views(self, dataset: str, config: MethodConfig) -> str:
-        """Why a data set has no views for `config`; empty if it has."""
+    def _missing_views(self, dataset: str, place: str, config: MethodConfig) -> str:
+        """Why a data set has no views for `config`, which stands at `place`; empty if it has."""
         spatial = getattr(config, "spatial", "none")
         if spatial in ("none", "feature"):  # made from the clean features
             return ""
         bank, file = self.profiles[dataset].bank, profile_path(dataset)
         if bank is None:
             return (
-                f"{spatial!r} needs pixels, which ready-made features lack; set "
-                f"methods.all.spatial in {file} to 'feature'"
+                f"{file}: {place}.spatial: {spatial!r} needs pixels, which ready-made features "
+                "lack; set methods.all.spatial to 'feature'"
             )
-        return "" if spatial in bank.spatial else f"{spatial!r} is not among bank.spatial of {file}"
+        if spatial not in bank.spatial:
+            return f"{file}: bank.spatial: {spatial!r} is not among them, but {place} asks for it"
+        return ""
 
 
 def _known(key: str, value: str, known: list[str], otherwise: str) -> None:

@@ -1,145 +1,184 @@
-"""Bad parameters: one clear line that names the key."""
+"""Bad parameters: one clear line that names the file and the key."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+from checking import checked
+from parameter_files import EXPERIMENT, profile, write_project
 
 from chain.core import params
 from chain.core.errors import InputError
-from chain.pipeline.schema import check_experiment
-
-TREE = params.load(Path(__file__).parents[2] / "params.yaml")
+from chain.pipeline.schema import Checked
 
 
-@pytest.fixture(autouse=True)
-def _no_device_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CHAIN_DEVICE", raising=False)
-
-
-def test_the_shipped_parameters_are_sound() -> None:
-    assert check_experiment(TREE).dataset == TREE["dataset"]
-
-
-def test_every_shipped_data_set_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data/weights").mkdir(parents=True)
-    (tmp_path / "data/weights/mobilenet_v2.pth").touch()
-    check_experiment(params.merge(TREE, {"datasets": list(TREE["data"])}))
+def refused(change: dict[str, Any], own: dict[str, Any]) -> str:
+    """The message about changes of `params.yaml` and of the demo's profile."""
+    with pytest.raises(InputError) as error:
+        checked(change, {"demo": own})
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "key", "word"),
+    ("change", "key", "words"),
     [
         ({"bits": 12}, "bits", "multiple of 8"),
         ({"bits": 0}, "bits", "greater than or equal to 8"),
         ({"bits": "64"}, "bits", "integer"),
         ({"bitz": 64}, "bitz", "unknown parameter"),
-        ({"method": "simclr"}, "method", "simclr"),
-        ({"dataset": "fcvid"}, "dataset", "fcvid"),
-        ({"datasets": ["fcvid"], "dataset": "fcvid"}, "datasets", "fcvid"),
+        ({"data": {}}, "data", "unknown parameter"),
         ({"datasets": []}, "datasets", "at least 1"),
+        ({"datasets": ["demo", "clips", "demo"]}, "datasets", "'demo' is listed twice"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"repeats": 0}, "repeats", "greater than or equal to 1"),
-        ({"grid": {"methods": ["simclr"]}, "method": "chain"}, "method", "not among"),
-        ({"evaluation": {"topk": [0]}}, "evaluation.topk.0", "greater than or equal to 1"),
-        ({"methods": {"chain": {"samplng": 1}}}, "methods.chain.samplng", "unknown parameter"),
-        ({"methods": {"chain": {"sampling": "all"}}}, "methods.chain.sampling", "segment"),
-        (
-            {"data": {"demo": {"bank": {"spatial": ["per_frame"]}}}},
-            "methods.chain.spatial",
-            "bank",
-        ),
-        ({"ablations": {"datasets": ["clips"]}}, "ablations.datasets", "not among datasets"),
-        ({"ablations": {"chain": {"tasks": {"default": {}}}}}, "ablations.chain.tasks", "default"),
-        ({"augment": {"crop_scale": 0.3}}, "crop_scale", "greater than"),
-        ({"ablations": {"tables": ["tusks"]}}, "ablations.tables", "not under"),
-        (
-            {"ablations": {"chain": {"tasks": {"contrastive": {"wights": {}}}}}},
-            "params.yaml: ablations.chain.tasks.contrastive.wights",
-            "unknown parameter",
-        ),
+        ({"grid": {"methods": []}}, "grid.methods", "at least 1"),
+        ({"grid": {"methods": ["chain", "lsh", "lsh"]}}, "grid.methods", "'lsh' is listed twice"),
         (
             {"grid": {"methods": ["lsh", "conmh"]}, "method": "conmh"},
             "grid.methods",
-            "has to be among them",
+            "'chain' has to be among them",
         ),
+        ({"grid": {"methods": ["lsh"]}}, "method", "'chain' not among grid.methods (there: lsh)"),
+        ({"evaluation": {"topk": []}}, "evaluation.topk", "at least 1"),
+        ({"evaluation": {"topk": [0]}}, "evaluation.topk.0", "greater than or equal to 1"),
+        ({"figures": {"k": 7}}, "figures.k", "7 is not among [5, 10, 20, "),
+        ({"methods": {"chain": {"samplng": 1}}}, "methods.chain.samplng", "unknown parameter"),
+        ({"methods": {"chain": {"sampling": "all"}}}, "methods.chain.sampling", "segment"),
         ({"methods": {"chain": {"temperature": 0.0}}}, "methods.chain.temperature", "greater"),
-        ({"methods": {"chain": {"training": {"optimiser": "sgd"}}}}, "training.optimiser", "adam"),
-        ({"data": {"demo": {"backbone": {"name": "resnet5"}}}}, "backbone.name", "resnet50"),
-        ({"data": {"demo": {"source": {"kind": "web"}}}}, "source.kind", "folder"),
-        ({"data": {"demo": {"source": {"size": 30}}}}, "source.size", "multiple of 16"),
-        ({"data": {"demo": {"decode": {"frames": 4}}}}, "frames", "decode.frames"),
+        ({"methods": {"chain": 3}}, "methods.chain", "dictionary"),
         (
-            {"data": {"demo": {"decode": {"max_bad": 1.5}}}},
-            "decode.max_bad",
-            "less than or equal to 1",
+            {"methods": {"all": {"training": {"optimiser": "sgd"}}}},
+            "methods.all.training.optimiser",
+            "adam",
         ),
-        ({"runtime": {"threads": 0}}, "runtime.threads", "greater"),
-        ({"runtime": {"device": "warp"}}, "params.yaml: runtime.device: 'warp'", "device"),
-        ({"datasets": ["demo", "clips", "demo"]}, "datasets", "'demo' is listed twice"),
-        ({"grid": {"methods": ["chain", "lsh", "lsh"]}}, "grid.methods", "'lsh' is listed twice"),
-        ({"data": {"demo": {"methods": {"chian": {}}}}}, "data.demo.methods", "'chian' is no met"),
+        ({"ablations": {"datasets": ["demo"]}}, "ablations.datasets", "unknown parameter"),
+        ({"ablations": {"tables": ["tusks"]}}, "ablations.tables", "'tusks' is not under"),
+        ({"ablations": {"tables": ["tasks"] * 2}}, "ablations.tables", "'tasks' is listed twice"),
         (
-            {"data": {"demo": {"methods": {"all": {"frames": 0}}}}},
-            "params.yaml: data.demo.methods.all.frames",
-            "greater",
+            {"ablations": {"variants": {"chain": {"tasks": {"default": {}}}}}},
+            "ablations.variants.chain.tasks",
+            "default is the method without a change",
         ),
         (
-            {"data": {"demo": {"methods": {"chain": {"training": {"epoch": 3}}}}}},
-            "params.yaml: data.demo.methods.chain.training.epoch",
+            {"ablations": {"variants": {"chain": {"tasks": {"contrastive": {"wights": {}}}}}}},
+            "ablations.variants.chain.tasks.contrastive.wights",
             "unknown parameter",
         ),
         (
-            {"data": {"demo": {"backbone": {"weights": "IMAGENET1K_V9"}}}},
-            "params.yaml: data.demo.backbone.weights: 'IMAGENET1K_V9'",
-            "neither a file nor weights of mobilenet_v3_small (IMAGENET1K_V1",
+            {"ablations": {"variants": {"chain_plus": {"tasks": {"mine": {}}}}}},
+            "ablations",
+            "'tasks' is listed twice",
         ),
         (
-            {"data": {"demo": {"backbone": {"weights": "gone/weights.pth"}}}},
-            "data.demo.backbone.weights",
-            "neither a file",
+            {"ablations": {"variants": {"chain": {"tasks": {"contrastive": {"frames": 99}}}}}},
+            None,
+            "decode.frames: 16 is less than the 99 frames of "
+            "ablations.variants.chain.tasks.contrastive",
         ),
-        (
-            {"data": {"demo": {"backbone": {"weights": "https://example.org/weights.pth"}}}},
-            "data.demo.backbone",
-            "sha256",
-        ),
-        ({"data": {"demo": {"backbone": {"mean": None}}}}, "data.demo.backbone.mean", "missing"),
+        ({"augment": {"crop_scale": 0.3}}, "augment, 1.5 times as strong", "greater than"),
+        ({"runtime": {"threads": 0}}, "runtime.threads", "greater"),
+        ({"runtime": {"device": "warp"}}, "runtime.device", "'warp'"),
+        ({"runtime": {"engine": "spark"}}, "runtime.engine", "ray"),
+        ({"search": {"kind": "tree"}}, "search.kind", "ivf"),
     ],
 )
-def test_bad_parameters_are_named_in_one_line(change: dict[str, Any], key: str, word: str) -> None:
-    with pytest.raises(InputError) as error:
-        check_experiment(params.merge(TREE, change))
-    message = str(error.value)
-    assert message.startswith("params.yaml: ")
-    assert key in message
-    assert word in message
-    assert "\n" not in message
+def test_bad_experiments(change: dict[str, Any], key: str | None, words: str) -> None:
+    start = f"params.yaml: {key}" if key else "params/demo.yaml: "
+    message = refused(change, {})
+    assert message.startswith(start) and message[len(start)] in ".: " + words[0]
+    assert words in message
 
 
-def test_weights_of_unused_data_sets_may_be_missing(
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "simclr"},
+        {"grid": {"methods": ["chain", "simclr"]}},
+        {"ablations": {"variants": {"simclr": {"mine": {"variant": {}}}}}},
+    ],
+)
+def test_unknown_methods(change: dict[str, Any]) -> None:
+    message = refused(change, {})
+    assert message.startswith("params.yaml: unknown method 'simclr'; known: lsh, pca_itq, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "words"),
+    [
+        ({"extra": 1}, "extra", "unknown parameter; known: source, roles, decode"),
+        ({"roles": {"test": "x"}}, "roles.test", "unknown parameter"),
+        ({"source": {"kind": "web"}}, "source.kind", "known: demo, folder"),
+        ({"source": {"size": 30}}, "source.size", "multiple of 16"),
+        ({"source": {"download": True}}, "source.files", "no address"),
+        ({"decode": {"max_bad": 1.5}}, "decode.max_bad", "less than or equal to 1"),
+        ({"decode": {"frames": 4}}, "decode.frames", "4 is less than the 8 frames of methods.lsh"),
+        ({"bank": {"views": 0}}, "bank.views", "greater"),
+        (
+            {"bank": {"spatial": ["per_frame"]}},
+            "bank.spatial",
+            "'consistent' is not among them, but methods.chain asks for it",
+        ),
+        ({"backbone": {"name": "resnet5"}}, "backbone.name", "resnet50"),
+        (
+            {"backbone": {"weights": "IMAGENET1K_V9"}},
+            "backbone.weights",
+            "'IMAGENET1K_V9' is neither a file nor weights of mobilenet_v3_small (IMAGENET1K_V1",
+        ),
+        ({"backbone": {"weights": "gone/weights.pth"}}, "backbone.weights", "neither a file"),
+        ({"backbone": {"weights": "https://example.org/w.pth"}}, "backbone", "sha256"),
+        ({"backbone": {"size": None}}, "backbone.size", "missing"),
+        ({"backbone": {"mean": [0.5, 0.5]}}, "backbone.mean", "three numbers"),
+        ({"methods": {"chian": {}}}, "methods", "'chian' is no method"),
+        ({"methods": {"all": {"frames": 0}}}, "methods.all.frames", "greater"),
+        (
+            {"methods": {"chain": {"training": {"epoch": 3}}}},
+            "methods.chain.training.epoch",
+            "unknown parameter",
+        ),
+    ],
+)
+def test_bad_profiles(change: dict[str, Any], key: str, words: str) -> None:
+    message = refused({}, change)
+    assert message.startswith(f"params/demo.yaml: {key}: ")
+    assert words in message
+
+
+def test_the_profile_of_another_data_set_is_named() -> None:
+    with pytest.raises(InputError, match=r"^params/clips\.yaml: decode\.frames: 9 is less than"):
+        checked({"datasets": ["demo", "clips"]}, {"clips": {"decode": {"frames": 9}}})
+
+
+def test_only_profiles_of_this_run_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    unused = {"data": {"clips": {"backbone": {"weights": "gone.pth"}}}}
-    check_experiment(params.merge(TREE, unused))
-    with pytest.raises(InputError, match=r"data.clips.backbone.weights: 'gone.pth' is neither"):
-        check_experiment(params.merge(TREE, unused, {"datasets": ["demo", "clips"]}))
+    gone = {"backbone": {"weights": "gone.pth"}}
+    write_project({}, {"demo": profile("demo"), "clips": params.merge(profile("clips"), gone)})
+
+    def check(*datasets: str) -> None:
+        tree = EXPERIMENT | {"datasets": list(datasets)}
+        Checked(tree, lambda name: params.load(params.profile_path(name)))
+
+    check("demo")
+    with pytest.raises(InputError, match=r"^params/clips\.yaml: backbone\.weights: 'gone.pth' is"):
+        check("demo", "clips")
+    with pytest.raises(InputError, match=r"^params/fcvid\.yaml: no such file$"):
+        check("demo", "fcvid")
 
 
 def test_device_of_the_environment_is_checked_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAIN_DEVICE", "cpu")
-    check_experiment(params.merge(TREE, {"runtime": {"device": "warp"}}))
+    checked({"runtime": {"device": "warp"}})
     monkeypatch.setenv("CHAIN_DEVICE", "warp")
     with pytest.raises(InputError, match=r"^CHAIN_DEVICE: 'warp'"):
-        check_experiment(TREE)
+        checked()
 
 
-def test_overrides_are_judged_together() -> None:
-    alone = {"grid": {"methods": ["chain"]}, "ablations": {"datasets": []}}
-    alone |= {"data": {"demo": {"methods": {"all": {"encoder": {"heads": 300}}}}}}
-    with pytest.raises(InputError, match=r"data.demo.methods.chain.encoder: 300 heads"):
-        check_experiment(params.merge(TREE, alone))
-    mended = {"data": {"demo": {"methods": {"chain": {"encoder": {"heads": 4}}}}}}
-    check_experiment(params.merge(TREE, alone, mended))
+def test_layers_are_judged_together() -> None:
+    """What one layer breaks, a later one may mend."""
+    broken = {"methods": {"all": {"encoder": {"heads": 300}}}}
+    with pytest.raises(InputError, match=r"^params/demo\.yaml: methods\.all\.encoder: 300 heads"):
+        checked({}, {"demo": broken})
+    mended = {name: {"encoder": {"heads": 4}} for name in ("conmh", "wsch", "chain", "chain_plus")}
+    checked({}, {"demo": params.merge(broken, {"methods": mended})})
