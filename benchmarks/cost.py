@@ -15,12 +15,12 @@ import torch
 
 from chain.core import params
 from chain.core.params import PARAMS
-from chain.datasets.manifest import select
+from chain.datasets.manifest import Roles, select
 from chain.methods.saved_models import load_method
 from chain.retrieval.codes import load_codes
 from chain.retrieval.hamming import nearest
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS
+from stages.common import ARTIFACTS, parsed
 
 ROUNDS, BITS, TOP = 7, 64, 100
 BATCH = 256
@@ -43,11 +43,11 @@ def encoder(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[[
 
 def searcher(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[[], None], int]:
     """Searches for every query, one at a time; and how many there are."""
-    roles = tree["data"][dataset]["roles"]
+    roles = parsed(Roles, "roles", dataset)
     index = FeatureStore.open(ARTIFACTS / "features" / dataset).index
     folder = ARTIFACTS / "codes" / dataset / f"{method}_{BITS}"
     codes = load_codes(folder, tree["seed"]).codes
-    queries, database = (codes[select(index, roles[role])] for role in ("query", "database"))
+    queries, database = (codes[select(index, split)] for split in (roles.query, roles.database))
 
     def search() -> None:
         for query in queries:
@@ -59,7 +59,7 @@ def searcher(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[
 def main() -> None:
     torch.set_num_threads(1)
     tree = params.load(PARAMS)
-    dataset, methods = tree["dataset"], tree["grid"]["methods"]
+    dataset, methods = tree["datasets"][0], tree["grid"]["methods"]
     work = {
         (task, method): make(tree, dataset, method)
         for task, make in (("encode", encoder), ("search", searcher))

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -78,9 +79,14 @@ class Stage:
 def make_project(folder: Path, each: int) -> None:
     """Parameters for `each` clips of every category, and the rendered clips."""
     demo = SMALL | {"source": {"clips_per_category": each, "size": SIZE}}
-    changes = {"data": {"demo": demo}, "pretrain": PRETRAIN}
-    tree = params.merge(params.load(ROOT / "params.yaml"), changes)
-    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
+    changes: dict[Path, dict[str, Any]] = {
+        params.PARAMS: {"pretrain": PRETRAIN},
+        params.profile_path("demo"): demo,
+    }
+    for path, change in changes.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        tree = params.merge(params.load(ROOT / path), change)
+        (folder / path).write_text(yaml.safe_dump(tree))
     Stage("prepare", folder, "clips").run()
 
 

@@ -29,12 +29,13 @@ import torch
 from scipy.io import savemat
 from scipy.sparse import random_array
 
+from benchmarks.published import ROOT, published
 from chain.core import params
 from chain.core.files import replacing, write_csv
 from chain.core.runtime import RuntimeConfig, return_freed_memory, set_up
 from chain.datasets.feature_files import ReadyConfig, SplitFiles, index_ready
 from chain.datasets.manifest import write_manifest
-from chain.methods import method_class, method_config
+from chain.methods import method_class
 from chain.methods.base import Method
 from chain.models.transformer import recompute_blocks
 from chain.retrieval.codes import Codes
@@ -45,7 +46,6 @@ from chain.views.store import FeatureStore
 
 Work = Callable[[], object]
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 METHODS = ("chain", "conmh")
 FRAMES, WIDTH, BITS = 25, 4096, 64
 TOPK = (5, 10, 20, 40, 60, 80, 100)
@@ -123,11 +123,11 @@ def opened(
 
     CHAIN sees clean features, disturbed (`feature`): there are no pixels, and so no banks.
     """
-    tree = params.load(PARAMS)
-    set_up(params.parse(RuntimeConfig, tree["runtime"], "runtime"), training=True)
+    runtime = params.load(ROOT / params.PARAMS)["runtime"]
+    set_up(params.parse(RuntimeConfig, runtime, "runtime"), training=True)
     torch.manual_seed(0)
     spatial = {"spatial": "feature"} if name == "chain" else {}
-    config = method_config(name, tree["methods"][name], spatial, changes)
+    config = published(name, spatial, changes)
     store = FeatureStore.open(folder)
     train = np.sort(np.random.default_rng(0).permutation(store.train)[:clips])
     return method_class(name)(config, store.width, BITS), replace(store, train=train)
@@ -187,7 +187,9 @@ def without_scenes(name: str) -> dict[str, Any]:
 
 
 def batch(name: str) -> int:
-    return int(params.load(PARAMS)["methods"][name]["training"]["batch"])
+    training = published(name).training
+    assert training
+    return training.batch
 
 
 def training(options: argparse.Namespace) -> None:

@@ -28,14 +28,14 @@ from torch.optim.optimizer import (
 
 from benchmarks.common import Measured, Way, Work, alternate
 from benchmarks.plain_conmh import PlainConMH
+from benchmarks.published import ROOT, published
 from chain.core import params
 from chain.core.files import write_csv
 from chain.core.runtime import RuntimeConfig, set_up
-from chain.methods import method_class, method_config
+from chain.methods import method_class
 from chain.training.loop import build, train
 from chain.views.store import FeatureStore
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 DENSE, FRAMES, WIDTH, BITS, VIEWS = 32, 25, 4096, 64, 2
 PARTS = ("draw", "forward", "backward", "optimiser")
 CPU = torch.device("cpu")
@@ -94,10 +94,13 @@ def make_features(folder: Path, clips: int) -> None:
 
 def ours(folder: Path, method: str, case: Case, in_memory: bool) -> Work:
     """An epoch of the training loop; returns the seconds of each of PARTS."""
-    runtime = params.load(PARAMS)["runtime"] | {"device": "cpu", "training_threads": case.threads}
+    runtime = params.load(ROOT / params.PARAMS)["runtime"] | {
+        "device": "cpu",
+        "training_threads": case.threads,
+    }
     set_up(params.parse(RuntimeConfig, runtime, "runtime"), training=True)
     changes = {"training": {"batch": case.batch, "epochs": 1}}
-    config = method_config(method, params.load(PARAMS)["methods"][method], changes)
+    config = published(method, changes)
     store = FeatureStore.open(folder)
     if in_memory:
         banks = {kind: np.array(bank) for kind, bank in store.banks.items()}

@@ -3,16 +3,13 @@
 import torch
 
 from benchmarks.plain_conmh import PlainConMH
-from benchmarks.training import PARAMS
-from chain.core.params import load, merge, parse
-from chain.methods.conmh import ConMH, ConMHConfig
+from benchmarks.published import published
+from chain.methods.conmh import ConMH
 
 
 def test_same_loss_and_gradients_from_the_same_weights() -> None:
     torch.manual_seed(0)
-    published = load(PARAMS)["methods"]["conmh"]
-    smaller = merge(published, {"encoder": {"depth": 2}})
-    ours = ConMH(parse(ConMHConfig, smaller, "methods.conmh"), 40, 16)
+    ours = ConMH(published("conmh", {"encoder": {"depth": 2}}), 40, 16)
     plain = PlainConMH(feature_width=40, frames=25, bits=16, depth=2)
     pairs = list(zip(plain.parameters(), ours.parameters(), strict=True))
     with torch.no_grad():
