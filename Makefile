@@ -8,18 +8,18 @@ CELLS = dvc stage list --name-only | sed -n 's/^$(1)@//p' | xargs -P $(JOBS) -I 
 repro:
 ifneq ($(JOBS),1)
 	dvc repro features
-	$(call CELLS,train) dvc repro --single-item train@{} encode@{} evaluate@{}
+	$(call CELLS,train) dvc repro --single-item train@{} evaluate@{}
 	$(call CELLS,ablate) dvc repro --single-item ablate@{}
 endif
 	dvc repro
 
 # Three eighths of the demo, CHAIN alone, one seed and no ablations: a first look in minutes.
 quick:
-	dvc exp run -n quick -S repeats=1 -S 'grid.methods=[chain]' \
-	  -S 'ablations.datasets=[]' -S data.demo.source.clips_per_category=18 \
-	  -S 'data.demo.bank.spatial=[consistent]' -S data.demo.bank.views=2 -S pretrain.steps=30 \
-	  -S data.demo.methods.chain.training.batch=48 \
-	  -S data.demo.methods.chain.training.epochs=10
+	dvc exp run -n quick -S repeats=1 -S 'grid.methods=[chain]' -S 'ablations.tables=[]' \
+	  -S pretrain.steps=30 -S params/demo.yaml:source.clips_per_category=18 \
+	  -S 'params/demo.yaml:bank.spatial=[consistent]' -S params/demo.yaml:bank.views=2 \
+	  -S params/demo.yaml:methods.all.training.batch=48 \
+	  -S params/demo.yaml:methods.all.training.epochs=10
 
 test:
 	pytest

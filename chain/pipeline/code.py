@@ -15,10 +15,12 @@ from pathlib import Path
 
 PACKAGES = ("chain", "stages")
 INFRASTRUCTURE = {
+    "chain/__init__.py": "holds the version",
     "chain/core/errors.py": "holds the wording of errors",
     "chain/core/processes.py": "decides which process computes a job, not what it computes",
     "chain/core/runtime.py": "chooses device and threads, which DVC does not track",
     "chain/core/scratch.py": "keeps what a killed stage had done",
+    "chain/methods/__init__.py": "lists the methods, and a recipe holds its own method's code",
     "stages/__init__.py": "sets environment variables of threads",
 }
 """Files that change no result, and why: a change in them re-runs nothing."""

@@ -21,6 +21,8 @@ if "TRACE" in os.environ and any(word.startswith("stages.") for word in sys.orig
         reads = mode[0] == "r" if isinstance(mode, str) else not int(str(flags)) & os.O_WRONLY
         if isinstance(path, str) and reads and path.startswith(_here) and path not in _seen:
             _seen.add(path)
+            if not os.path.isfile(path):  # a folder that is being removed
+                return
             os.write(_log, (path.removeprefix(_here) + "\n").encode())
 
     sys.addaudithook(_note)
