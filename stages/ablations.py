@@ -2,7 +2,6 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from chain.features.augmentation import STRENGTHS
 from chain.figures.sensitivity import sensitivity
 from chain.figures.style import save
 from chain.methods.saved_models import read_description
-from chain.results.ablation_tables import ablation_scores, ablation_table
+from chain.results.ablation_tables import ablation_scores, ablation_table, run_here
 from chain.results.at_k import at_k
 from chain.results.grid import read_ablation, read_cell
 from chain.results.sensitivity_points import sensitivity_points
@@ -32,7 +31,7 @@ def ablations(bits: int) -> str:
             unchanged = read_cell(ARTIFACTS, dataset, method, bits, "map")
             found = {name: read_ablation(ARTIFACTS, dataset, name, "map") for name in names}
             found = {name: table for name, table in found.items() if len(table)}
-            tables = {name: of_variants(defined[name], table) for name, table in found.items()}
+            tables = {name: run_here(defined[name], table) for name, table in found.items()}
             if unchanged.empty or not found:
                 continue
             trained = ARTIFACTS / "models" / dataset / f"{method}_{bits}"
@@ -52,12 +51,6 @@ def ablations(bits: int) -> str:
     notes = [] if printed else ["No ablation was run."]
     write_tables(TABLES / "ablations.json", METRICS / "ablations.md", printed, notes)
     return f"ablations: {len(printed)} tables in {METRICS}/ablations.md"
-
-
-def of_variants(changes: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
-    """The changes of those variants that were run on a data set; others lack their views there."""
-    run_here = set(table["variant"])
-    return {variant: change for variant, change in changes.items() if variant in run_here}
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ TITLES = {
 }
 
 
+def run_here(changes: Mapping[str, Any], variants: pd.DataFrame) -> dict[str, Any]:
+    """The changes of those variants that a data set has scores of; it lacks views for others."""
+    names = set(variants["variant"])
+    return {name: change for name, change in changes.items() if name in names}
+
+
 def ablation_scores(variants: pd.DataFrame, unchanged: pd.DataFrame) -> pd.DataFrame:
     """Mean and sd over seeds of the method itself, under the name `default`, and of its variants.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from parameter_files import EXPERIMENT
 
-from chain.results.ablation_tables import TITLES, ablation_scores, ablation_table
+from chain.results.ablation_tables import TITLES, ablation_scores, ablation_table, run_here
 from chain.results.table import Cell
 
 DEFAULTS = {
@@ -48,6 +48,15 @@ CHANGED: dict[str, dict[str, Any]] = {
     "no_scenes": {"weights": {"scene": 0.0}},
     "alone": {"weights": {"scene": 0.0, "order": 0.0}, "spatial": "none"},
 }
+
+
+def test_changes_of_the_variants_that_were_run() -> None:
+    changes = {name: {"temperature": value} for name, value in (("a", 1), ("b", 2), ("c", 3))}
+    scores = variants(("c", 0, 5, 0.2, 0.5), ("a", 0, 5, 0.2, 0.5), ("a", 1, 5, 0.2, 0.5))
+    assert list(run_here(changes, scores).items()) == [
+        ("a", {"temperature": 1}),
+        ("c", {"temperature": 3}),
+    ]
 
 
 def test_scores_by_hand_the_unchanged_method_first() -> None:
