@@ -43,8 +43,9 @@ def concentrations(points: Tensor, labels: Tensor, centroids: Tensor) -> Tensor:
     counts = labels.bincount(minlength=len(centroids))
     distance = torch.linalg.vector_norm(points - centroids[labels], dim=1)
     sums = points.new_zeros(len(centroids)).index_add_(0, labels, distance)
+    several = counts > 1
     loose = sums / counts.clamp(min=1) / (counts + SMOOTHING).log()
-    loose = torch.where(counts > 1, loose, loose.max())
+    loose = loose.where(several, loose.where(several, 0).max())
     low, high = loose.quantile(loose.new_tensor([0.1, 0.9]))
     loose = loose.clamp(low, high)
     return loose / loose.mean() * MEAN
