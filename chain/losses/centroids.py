@@ -38,7 +38,8 @@ def concentrations(points: Tensor, labels: Tensor, centroids: Tensor) -> Tensor:
         centroids: (K, D) centres of the clusters, not scaled to length 1.
 
     Returns:
-        (K,) the concentrations φ of arXiv 2005.04966, section 3.3; NaN if all points coincide.
+        (K,) the concentrations φ of arXiv 2005.04966, section 3.3. They are zeros if each point is
+            a centroid.
     """
     counts = labels.bincount(minlength=len(centroids))
     distance = torch.linalg.vector_norm(points - centroids[labels], dim=1)
@@ -48,4 +49,4 @@ def concentrations(points: Tensor, labels: Tensor, centroids: Tensor) -> Tensor:
     loose = loose.where(several, loose.where(several, 0).max())
     low, high = loose.quantile(loose.new_tensor([0.1, 0.9]))
     loose = loose.clamp(low, high)
-    return loose / loose.mean() * MEAN
+    return loose / loose.mean().clamp(min=torch.finfo(loose.dtype).tiny) * MEAN
