@@ -8,14 +8,17 @@ import pandas as pd
 from torch import nn
 
 from chain.core import params
-from chain.methods import METHODS
+from chain.methods import METHODS, method_class
 from chain.methods.base import Method
+from chain.pipeline.layers import ALL, applicable
 from chain.views.store import FeatureStore
 
 PUBLISHED: dict[str, dict[str, Any]] = params.load(Path(__file__).parents[1] / "params.yaml")[
     "methods"
 ]
-LEARNED = [name for name in METHODS if "training" in PUBLISHED[name]]
+LEARNED = [
+    name for name in METHODS if method_class(name).Config.model_fields["training"].is_required()
+]
 SIZE = {"width": 16, "depth": 1, "heads": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "lsh": {},
@@ -24,12 +27,26 @@ SMALL: dict[str, dict[str, Any]] = {
     "mcmsh": {"width": 16, "clusters": 4},
     "conmh": {"encoder": SIZE, "decoder": SIZE, "mask_ratio": 0.5},
     "wsch": {
+        "encoder": {"width": 16, "heads": 2},
+        "decoder": {"width": 16, "heads": 2},
+        "first_mask_ratio": 0.5,
+        "second_mask_ratio": 0.5,
+        "clusters": 4,
+        "warmup_epochs": 1,
+    },
+    "s5vh": {
+        "encoder": {"width": 16, "depth": 1},
+        "decoder": {"width": 16, "depth": 1},
+        "mask_ratio": 0.5,
+        "clusters": 4,
+        "warmup_epochs": 1,
+    },
+    "autossvh": {
         "encoder": SIZE,
         "decoder": SIZE,
         "mask_ratio": 0.5,
-        "second_mask_ratio": 0.5,
-        "clusters": 4,
-        "reconstruct_epochs": 1,
+        "prototypes": [3, 6],
+        "warmup_epochs": 1,
     },
     "chain": {"encoder": SIZE},
     "chain_plus": {"encoder": SIZE},
@@ -52,10 +69,11 @@ def training(**changes: Any) -> dict[str, Any]:
 
 def small(name: str, **training: Any) -> dict[str, Any]:
     """The parameters of a method for `small_store`: the published ones, but for the size."""
+    shared = applicable(PUBLISHED[ALL], method_class(name).Config)
     changes: dict[str, Any] = {"frames": 4}
     if name in LEARNED:
         changes["training"] = {"batch": 12, "epochs": 3, "lr": 0.001} | training
-    return params.merge(PUBLISHED[name], SMALL[name], changes)
+    return params.merge(shared, PUBLISHED[name], SMALL[name], changes)
 
 
 def without_dropout(model: Method) -> Method:

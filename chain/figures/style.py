@@ -41,7 +41,8 @@ class MethodStyle:
     width: float = 1.4
 
 
-# The colours are those of Okabe & Ito (2008), which the colour-blind can tell apart.
+# The colours are those of Okabe & Ito (2008), and two of Paul Tol. The colour-blind can tell them
+# apart.
 METHOD_STYLES = {
     "lsh": MethodStyle("#8a8a8a", "v", ":"),
     "pca_itq": MethodStyle("#56b4e9", "^", ":"),
@@ -49,6 +50,8 @@ METHOD_STYLES = {
     "mcmsh": MethodStyle("#009e73", "D", "--"),
     "conmh": MethodStyle("#0072b2", "s", "-"),
     "wsch": MethodStyle("#cc79a7", "P", "-"),
+    "s5vh": MethodStyle("#332288", "<", "-"),
+    "autossvh": MethodStyle("#117733", "p", "--"),
     "chain": MethodStyle("#d55e00", "o", "-", 2.6),
     "chain_plus": MethodStyle("#6e1f00", "X", "-", 1.8),
 }

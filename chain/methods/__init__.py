@@ -20,6 +20,8 @@ METHODS = {
     "mcmsh": "MCMSH",
     "conmh": "ConMH",
     "wsch": "WSCH",
+    "s5vh": "S5VH",
+    "autossvh": "AutoSSVH",
     "chain": "Chain",
     "chain_plus": "ChainPlus",
 }

@@ -19,6 +19,12 @@ def check_clusters(clusters: int, store: FeatureStore, key: str) -> None:
         )
 
 
+def check_numbers(codes: Tensor, method: str) -> None:
+    """InputError naming the method unless all codes are finite, as clustering needs them."""
+    if not codes.isfinite().all():
+        raise InputError(f"{method}: the codes are no longer numbers; lower training.lr")
+
+
 @torch.no_grad()
 def of_training_clips(
     model: Method, store: FeatureStore, describe: Callable[[Tensor], Tensor]

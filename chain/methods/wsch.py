@@ -1,24 +1,19 @@
-"""WSCH: ConMH's masked autoencoder with a state space encoder and clusters of its own codes.
+"""WSCH: a masked autoencoder with a state space encoder, drawn to clusters of its own codes.
 
-What is known of it:
+The frames that a view sees pass one SSD layer and one attention (models/ssd.py), and ConMH's hash
+layer makes a code of each. The decoder predicts the frames that the view does not see. It knows no
+positions, so all of them get the same prediction. Training has two stages:
 
-* A LayerNorm comes before the projection.
-* The encoder has one SSD layer and one attention.
-* Views, positions, hash layer, decoder and contrast are ConMH's.
-* The first stage trains reconstruction and the debiased contrast, under a high mask ratio.
-* The second stage has a lower mask ratio and alternates by epoch. In one epoch it trains
-  reconstruction and a cross-entropy against cluster labels, in the next reconstruction and the
-  contrast.
+* In the first `warmup_epochs` epochs, views see few frames and the reconstruction is the only loss.
+* After that, views see more frames and epochs take turns. One draws codes to their nearest centres,
+  the next contrasts the two views. Before each epoch of the first kind, k-means finds the centres
+  among the codes of the first stage's views, starting from the centres it found before.
 
-What is left open and we chose:
+The network, losses, weights and schedule are those of the authors' code (anon271/WSCH, commit
+5ca3ff3). An epoch there is two here, one of either kind. What we do otherwise:
 
-* The encoder reads the visible frames in temporal order.
-* The second stage begins with an epoch of cluster labels. Before each such epoch, k-means finds
-  them from the codes of the training clips before the sign. It goes on from the last centres. If it
-  began afresh, it would number the clusters anew, and what the cluster head knows would be lost.
-* The cluster head is linear and reads a view's mean code. The cross-entropies of both views are
-  averaged.
-* The contrast has the weight `contrastive_weight`, all other terms have the weight 1.
+* The first k-means starts from k-means++, and a mean of exactly 0 gives a centre the sign +1.
+* An exact 0 before the sign gives +1, where theirs gives −1.
 """
 
 from typing import Annotated, Self
@@ -30,93 +25,171 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.core.errors import InputError
-from chain.methods.conmh import ConMH, ConMHConfig
-from chain.methods.training_clips import check_clusters, of_training_clips
+from chain.core.params import Parameters
+from chain.losses.debiased import debiased_contrastive
+from chain.losses.nearest_centre import nearest_centre
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
+from chain.methods.training_clips import check_clusters, check_numbers, of_training_clips
+from chain.models.hash_layer import HashLayer, sign
 from chain.models.kmeans import kmeans
-from chain.models.ssd import SSDAttention
-from chain.models.transformer import xavier_linears
+from chain.models.ssd import AttentionBlock, SSDBlock, heads_of
 from chain.views.store import FeatureStore
+from chain.views.two_views import permutations, take, two_views
+
+Ratio = Annotated[float, Field(gt=0, lt=1)]
 
 
-class WSCHConfig(ConMHConfig):
-    """ConMH's parameters, with the first stage's `mask_ratio`, and those of the second stage."""
+class AttentionSize(Parameters):
+    """Width of the tokens, and into how many heads their attention divides it."""
 
-    second_mask_ratio: Annotated[float, Field(gt=0, lt=1)]
-    reconstruct_epochs: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=8)]
+    heads: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads don't divide width {self.width}")
+        return self
+
+
+class EncoderSize(AttentionSize):
+    """Size of the encoder, whose SSD layer has heads of its own."""
+
+    @model_validator(mode="after")
+    def _ssd_heads_divide_width(self) -> Self:
+        if 2 * self.width % heads_of(self.width):
+            raise ValueError(f"width {self.width} makes no whole heads; take a multiple of 64")
+        return self
+
+
+class TermWeights(Parameters):
+    """Weights of the second stage's terms beside the reconstruction."""
+
+    cluster: Annotated[float, Field(ge=0)]
+    contrastive: Annotated[float, Field(ge=0)]
+
+
+class WSCHConfig(MethodConfig):
+    """Sizes and loss weights. `params.yaml` holds the published values."""
+
+    encoder: EncoderSize
+    decoder: AttentionSize
+    first_mask_ratio: Ratio
+    """The share of a clip's frames that a view does not see in the first stage."""
+    second_mask_ratio: Ratio
+    warmup_epochs: Annotated[int, Field(ge=0)]
     """How many epochs the first stage takes."""
     clusters: Annotated[int, Field(ge=2)]
     """k of k-means. It has to be less than the number of training clips."""
+    cluster_temperature: Positive
+    temperature: Positive
+    tau_plus: Annotated[float, Field(ge=0, lt=1)]
+    """Prior probability that a negative is of the anchor's class."""
+    weights: TermWeights
+    training: TrainingConfig
 
     @model_validator(mode="after")
-    def _second_stage_masks_and_lasts(self) -> Self:
-        if not int(self.second_mask_ratio * self.frames):
+    def _stages_mask_and_last(self) -> Self:
+        for name in ("first_mask_ratio", "second_mask_ratio"):
+            if not int(getattr(self, name) * self.frames):
+                raise ValueError(f"{name} {getattr(self, name)} of {self.frames} frames masks none")
+        if self.warmup_epochs >= self.training.epochs:
             raise ValueError(
-                f"second_mask_ratio {self.second_mask_ratio} of {self.frames} frames masks none"
-            )
-        if self.reconstruct_epochs >= self.training.epochs:
-            raise ValueError(
-                f"reconstruct_epochs {self.reconstruct_epochs} leaves none of the "
+                f"warmup_epochs {self.warmup_epochs} leaves none of the "
                 f"{self.training.epochs} training.epochs to the second stage"
             )
         return self
 
 
-class WSCH(ConMH):
-    """Two-stage masked autoencoder with a hash bottleneck and cluster labels."""
+class WSCH(Method):
+    """Two-stage masked autoencoder with a hash bottleneck and binary cluster centres."""
 
     Config = WSCHConfig
-    Encoder = SSDAttention
 
     config: WSCHConfig
     centres: Tensor
 
     def __init__(self, config: WSCHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.project = nn.Sequential(nn.LayerNorm(feature_width), self.project)
-        self.cluster_head = nn.Linear(bits, config.clusters)
-        xavier_linears(self.cluster_head)
+        width, decoder_width = config.encoder.width, config.decoder.width
+        self.project = nn.Sequential(
+            nn.LayerNorm(feature_width), nn.Linear(feature_width, width, bias=False)
+        )
+        self.encoder = nn.Sequential(SSDBlock(width), AttentionBlock(width, config.encoder.heads))
+        self.hash = HashLayer(width, bits)
+        self.mask_token = nn.Parameter(torch.zeros(bits))
+        self.decoder = nn.Sequential(
+            nn.Linear(bits, decoder_width, bias=False),
+            AttentionBlock(decoder_width, config.decoder.heads),
+            nn.Linear(decoder_width, feature_width),
+        )
         self.register_buffer("centres", torch.zeros(config.clusters, bits))
-        self.labels: Tensor | None = None
+        self.masked_frames = self._masked(config.first_mask_ratio)
+        self.task: str | None = None
 
     def fit(self, store: FeatureStore) -> None:
         """Raise InputError, before any training, if the clips are too few for the clusters."""
         check_clusters(self.config.clusters, store, "methods.wsch.clusters")
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
-        """Set the stage's mask. In every other epoch of the second stage, find cluster labels."""
-        turn = epoch - self.config.reconstruct_epochs
-        second = turn >= 0
-        ratio = self.config.second_mask_ratio if second else self.config.mask_ratio
-        self.masked_frames = int(ratio * self.frames)
-        self.labels = None
-        if second and turn % 2 == 0:
-            codes = of_training_clips(self, store, self.encode)
-            if not codes.isfinite().all():
-                raise InputError("wsch: the codes are no longer numbers; lower training.lr")
+        """Set the stage's mask and the epoch's task, and find the centres if it needs new ones."""
+        turn = epoch - self.config.warmup_epochs
+        if turn < 0:
+            return
+        self.masked_frames = self._masked(self.config.second_mask_ratio)
+        self.task = "contrastive" if turn % 2 else "cluster"
+        if self.task == "cluster":
+            codes = of_training_clips(self, store, self._codes_of_few_frames)
+            check_numbers(codes, "wsch")
             start = self.centres.cpu() if turn else None
-            self.labels, centres = kmeans(codes, self.config.clusters, start)
-            self.centres.copy_(centres)
+            _, centres = kmeans(codes.view(-1, self.bits), self.config.clusters, start)
+            self.centres.copy_(sign(centres))
 
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """What ConMH draws and, in an epoch of cluster labels, the labels of the clips (B,)."""
-        views = super().draw(store, rows, random)
-        return views if self.labels is None else (*views, self.labels[rows])
+        """Clean frames (B, T, F), and a random permutation of the frames of each clip (B, T)."""
+        features = store.clean_frames(store.train[rows], self.frames)
+        return features, permutations(len(rows), self.frames, random)
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        features, permutation, *labels = batch
-        if not labels:
-            return super().losses(features, permutation)
-        code1, code2, reconstruction = self._views(features, permutation)
-        logits = self.cluster_head(torch.cat([code1, code2]))
-        cluster = F.cross_entropy(logits, labels[0].repeat(2))
-        return {
-            "loss": reconstruction + cluster,
-            "reconstruction": reconstruction,
-            "cluster": cluster,
-        }
+        features, permutation = batch
+        (code1, error1), (code2, error2) = (
+            self._view(features, *view) for view in two_views(permutation, self.masked_frames)
+        )
+        reconstruction = error1 + error2
+        config = self.config
+        if self.task is None:
+            return {"loss": reconstruction, "reconstruction": reconstruction}
+        if self.task == "cluster":
+            term = nearest_centre(code1, self.centres, config.cluster_temperature)
+            term = term + nearest_centre(code2, self.centres, config.cluster_temperature)
+        else:
+            term = debiased_contrastive(code1, code2, config.temperature, config.tau_plus)
+        loss = reconstruction + getattr(config.weights, self.task) * term
+        return {"loss": loss, "reconstruction": reconstruction, self.task: term}
 
-    def _view(self, features: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
-        return super()._view(features, visible.sort(dim=1).values, masked)
+    def encode(self, features: Tensor) -> Tensor:
+        return self._frame_codes(features).mean(dim=1)
+
+    def _masked(self, ratio: float) -> int:
+        return int(ratio * self.frames)
+
+    def _frame_codes(self, features: Tensor) -> Tensor:
+        """Codes (B, V, b) in {-1, +1} of the frames (B, V, F), which are in temporal order."""
+        return sign(self.hash(self.encoder(self.project(features))))
+
+    def _codes_of_few_frames(self, features: Tensor) -> Tensor:
+        """Signs (B, 2b) of the mean codes of two views, masked as in the first stage."""
+        permutation = torch.rand(features.shape[:2]).argsort(dim=1).to(features.device)
+        views = two_views(permutation, self._masked(self.config.first_mask_ratio))
+        codes = [self._frame_codes(take(features, visible)).mean(dim=1) for visible, _ in views]
+        return sign(torch.cat(codes, dim=1))
+
+    def _view(self, features: Tensor, visible: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean code (B, b) of the visible frames, and 1 − mean cosine of the hidden ones."""
+        codes = self._frame_codes(take(features, visible))
+        tokens = self.mask_token.expand(*hidden.shape, -1)
+        predicted = self.decoder(torch.cat([codes, tokens], dim=1))[:, visible.shape[1] :]
+        cosine = F.cosine_similarity(predicted, take(features, hidden), dim=2)
+        return codes.mean(dim=1), 1 - cosine.mean()

@@ -1,4 +1,4 @@
-"""Structured state space duality (Mamba-2; Dao & Gu, ICML 2024, arXiv 2405.21060), bidirectional.
+"""Structured state space duality (Mamba-2; Dao & Gu, ICML 2024, arXiv 2405.21060), as WSCH has it.
 
 A head's state is a matrix that decays by a scalar at each place and takes in one outer product:
 
@@ -8,15 +8,15 @@ This equals the paper's dual, quadratic form y = (L ∘ C Bᵀ) X, where L_ij = 
 j ≤ i and 0 otherwise. With a few dozen frames that form is the faster one.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chain.models.transformer import Attention, TransformerConfig
+from chain.models.transformer import Attention
 
 STATE = 64  # N, the width of B and C: the smaller of the two that the paper uses
+HEAD = 128  # P, the width of a head
+TAPS = 4  # places that the convolution sees: the present one and those before it
 
 
 def ssd(values: Tensor, log_decay: Tensor, keys: Tensor, queries: Tensor) -> Tensor:
@@ -40,62 +40,56 @@ def ssd(values: Tensor, log_decay: Tensor, keys: Tensor, queries: Tensor) -> Ten
     return torch.einsum("bijh,bij,bjhp->bihp", decay, queries @ keys.mT, values)
 
 
-class SSD(nn.Module):
-    """Mamba-2's layer, read forwards and backwards and summed: tokens (B, T, W) -> (B, T, W).
+def heads_of(width: int) -> int:
+    """How many heads an `SSDBlock` has: one for each 128 of its 2·width channels, at least one."""
+    return max(1, 2 * width // HEAD)
 
-    From the paper:
 
-    * The step sizes Δ come from the input, a = exp(−Δ·rate), and x is scaled by Δ.
-    * There is a skip around the state and a gated RMSNorm.
-    * Δ and the rates begin in the paper's ranges.
+class SSDBlock(nn.Module):
+    """x + SSD(RMSNorm(x)), which reads forwards only: tokens (B, T, W) -> (B, T, W).
 
-    Ours:
-
-    * No convolution comes before it, since both directions are read.
-    * The width is not expanded.
-    * Both directions share their weights.
+    The normalised tokens are expanded to values and gate, each of twice the width. The values pass
+    a causal convolution of neighbouring pairs of channels and the SSD layer. Step sizes Δ, B and C
+    come from what the convolution gives, and a = exp(−Δ·rate). There is a skip around the state.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        inner = heads * (width // heads)
-        self.sizes = [inner, inner, STATE, STATE, heads]
-        self.project = nn.Linear(width, sum(self.sizes))
+        inner, heads = 2 * width, heads_of(width)
+        self.sizes = [heads, STATE, STATE]
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.expand = nn.Linear(width, 2 * inner, bias=False)
+        self.convolution = nn.Conv1d(
+            inner, inner, TAPS, padding=TAPS - 1, groups=inner // 2, bias=False
+        )
+        self.read = nn.Linear(inner, sum(self.sizes), bias=False)
+        self.step_bias = nn.Parameter(torch.zeros(heads))
         self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
-        step = torch.empty(heads).uniform_(math.log(0.001), math.log(0.1)).exp()
-        self.step_bias = nn.Parameter(step.expm1().log())  # softplus of it is the step
         self.skip = nn.Parameter(torch.ones(heads))
-        self.norm = nn.RMSNorm(inner, eps=1e-6)
         self.out = nn.Linear(inner, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        gate, values, keys, queries, step = self.project(tokens).split(self.sizes, dim=2)
-        values = values.unflatten(2, (len(self.skip), -1))  # (B, T, H, P)
+        length = tokens.shape[1]
+        values, gate = self.expand(self.norm(tokens)).chunk(2, dim=2)  # (B, T, 2W) each
+        values = self.convolution(values.mT)[:, :, :length].mT
+        step, keys, queries = self.read(values).split(self.sizes, dim=2)
         step = F.softplus(step + self.step_bias)  # (B, T, H)
-        inputs = values * step[..., None], -step * self.log_rate.exp(), keys, queries
-        mixed = ssd(*inputs) + ssd(*(each.flip(1) for each in inputs)).flip(1)
+        values = values.unflatten(2, (len(self.skip), -1))  # (B, T, H, P)
+        log_decay = -step * self.log_rate.exp()
+        mixed = ssd(values * step[..., None], log_decay, keys, queries)
         mixed = mixed + self.skip[:, None] * values
-        projected: Tensor = self.out(self.norm(mixed.flatten(2) * F.silu(gate)))
-        return projected
+        block: Tensor = tokens + self.out(mixed.flatten(2) * F.silu(gate))
+        return block
 
 
-class SSDAttention(nn.Module):
-    """`depth` pairs of an SSD layer and an attention: (B, T, W) in temporal order -> (B, T, W).
+class AttentionBlock(nn.Module):
+    """x + attention(LayerNorm(x)), with no bias in query, key and value: (B, T, W) -> (B, T, W)."""
 
-    Each layer reads normalised tokens and is added to them. A LayerNorm comes last.
-    """
-
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(config.depth):
-            layers += [SSD(config.width, config.heads), Attention(config.width, config.heads)]
-        self.layers = nn.ModuleList(layers)
-        self.norms = nn.ModuleList(nn.LayerNorm(config.width, eps=1e-6) for _ in layers)
-        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+        self.norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        for norm, layer in zip(self.norms, self.layers, strict=True):
-            tokens = tokens + layer(norm(tokens))
-        normalised: Tensor = self.norm(tokens)
-        return normalised
+        block: Tensor = tokens + self.attention(self.norm(tokens))
+        return block

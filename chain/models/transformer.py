@@ -27,13 +27,16 @@ class TransformerConfig(Parameters):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention whose inner width is heads × (width // heads)."""
+    """Multi-head self-attention whose inner width is heads × (width // heads).
 
-    def __init__(self, width: int, heads: int) -> None:
+    `bias` says whether the projections to query, key and value have one.
+    """
+
+    def __init__(self, width: int, heads: int, bias: bool = True) -> None:
         super().__init__()
         self.heads = heads
         inner = heads * (width // heads)
-        self.qkv = nn.Linear(width, 3 * inner)
+        self.qkv = nn.Linear(width, 3 * inner, bias=bias)
         self.out = nn.Linear(inner, width)
 
     def forward(self, tokens: Tensor) -> Tensor:

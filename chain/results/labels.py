@@ -13,6 +13,8 @@ METHOD_LABELS = {
     "mcmsh": "MCMSH",
     "conmh": "ConMH",
     "wsch": "WSCH",
+    "s5vh": "S5VH",
+    "autossvh": "AutoSSVH",
     "chain": "CHAIN",
     "chain_plus": "CHAIN+",
 }

@@ -70,7 +70,7 @@ def test_scale_grows_to_show_the_line():
 def test_legend_names_each_method_once_in_order():
     cells = [("fcvid", method, bits) for method in ("wsch", "conmh", "s5vh") for bits in (16, 64)]
     figure = map_curves(map_table(), "ssvh", published(*cells))
-    assert legend(figure)[2:] == ["ConMH, published", "WSCH, published", "s5vh, published"]
+    assert legend(figure)[2:] == ["ConMH, published", "WSCH, published", "S5VH, published"]
 
 
 @pytest.mark.parametrize(

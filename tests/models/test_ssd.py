@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chain.models.ssd import SSD, STATE, SSDAttention, ssd
-from chain.models.transformer import TransformerConfig
+from chain.models.ssd import STATE, AttentionBlock, SSDBlock, heads_of, ssd
 
 
 def recurrence(values: Tensor, log_decay: Tensor, keys: Tensor, queries: Tensor) -> Tensor:
@@ -56,66 +55,74 @@ def test_dual_form_has_finite_gradients_under_strong_decay() -> None:
     assert values.grad is not None and values.grad.isfinite().all()
 
 
-def slow_layer(layer: SSD, clip: Tensor) -> Tensor:
-    """One clip (T, W), place by place in both directions."""
-    heads, inner = len(layer.skip), layer.norm.normalized_shape[0]
-    projected = layer.project(clip)
-    gate, values = projected[:, :inner], projected[:, inner : 2 * inner]
-    keys, queries = projected[:, 2 * inner :][:, : 2 * STATE].chunk(2, dim=1)
-    step = (1 + (projected[:, -heads:] + layer.step_bias).exp()).log()
+def slow_layer(layer: SSDBlock, clip: Tensor) -> Tensor:
+    """One clip (T, W), place by place."""
+    heads, inner = len(layer.skip), layer.out.in_features
+    rms = (clip.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
+    expanded = (clip / rms * layer.norm.weight) @ layer.expand.weight.T
+    before, gate = expanded[:, :inner], expanded[:, inner:]
+    values = torch.zeros_like(before)
+    for place in range(len(clip)):
+        for channel in range(inner):  # pairs of channels are mixed
+            for k in range(2):
+                for tap in range(4):  # the last tap is on the present place
+                    if place + tap - 3 >= 0:
+                        weight = layer.convolution.weight[channel, k, tap]
+                        source = before[place + tap - 3, channel // 2 * 2 + k]
+                        values[place, channel] += weight * source
+    read = values @ layer.read.weight.T
+    step = (1 + (read[:, :heads] + layer.step_bias).exp()).log()
+    keys, queries = read[:, heads : heads + STATE], read[:, heads + STATE :]
     columns = []
     for head, value in enumerate(values.chunk(heads, dim=1)):
-        rate = layer.log_rate[head].exp()
-        one = (value * step[:, head, None], -step[:, head] * rate, keys, queries)
-        forwards = recurrence(*one)
-        backwards = recurrence(*(part.flip(0) for part in one)).flip(0)
-        columns.append(forwards + backwards + layer.skip[head] * value)
-    gated = torch.cat(columns, dim=1) * gate * gate.sigmoid()
-    rms = (gated.square().mean(dim=1, keepdim=True) + 1e-6).sqrt()
-    return layer.out(gated / rms * layer.norm.weight)
+        log_decay = -step[:, head] * layer.log_rate[head].exp()
+        scanned = recurrence(value * step[:, head, None], log_decay, keys, queries)
+        columns.append(scanned + layer.skip[head] * value)
+    return clip + layer.out(torch.cat(columns, dim=1) * gate * gate.sigmoid())
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("width", "heads"), [(12, 3), (14, 4)])
+@pytest.mark.parametrize(("width", "heads"), [(12, 1), (64, 1), (128, 2)])
 def test_layer_against_a_slow_twin(width: int, heads: int) -> None:
     torch.manual_seed(0)
-    layer, tokens = SSD(width, heads), torch.randn(2, 6, width)
+    layer, tokens = SSDBlock(width), torch.randn(1, 5, width)
+    assert heads_of(width) == heads == len(layer.skip)
     layer.skip += torch.randn(heads)
-    layer.norm.weight += torch.randn(len(layer.norm.weight))
+    layer.step_bias += torch.randn(heads)
+    layer.norm.weight += torch.randn(width)
     expected = torch.stack([slow_layer(layer, clip) for clip in tokens])
     torch.testing.assert_close(layer(tokens), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_first_steps_and_rates_are_in_the_papers_range() -> None:
-    layer = SSD(512, 256)
-    steps, rates = torch.nn.functional.softplus(layer.step_bias), layer.log_rate.exp()
-    assert 0.00099 < steps.min() < 0.0012 and 0.08 < steps.max() < 0.101
+def test_first_steps_and_rates() -> None:
+    torch.manual_seed(0)
+    layers = [SSDBlock(512) for _ in range(50)]  # of eight heads
+    rates = torch.cat([layer.log_rate.exp() for layer in layers])
     assert 0.99 < rates.min() < 1.5 and 15.5 < rates.max() < 16.1
+    assert not any(layer.step_bias.any() for layer in layers)
 
 
 @torch.no_grad()
-def test_encoder_sees_both_directions_and_no_other_clip() -> None:
+def test_layer_is_causal_and_sees_no_other_clip() -> None:
     torch.manual_seed(0)
-    encoder = SSDAttention(TransformerConfig(width=16, depth=2, heads=4))
-    tokens = torch.randn(3, 6, 16)
-    hidden = encoder(tokens)
-    assert hidden.shape == (3, 6, 16)
-    torch.testing.assert_close(encoder(tokens[1:2])[0], hidden[1])
-    torch.testing.assert_close(hidden.mean(dim=2), torch.zeros(3, 6), atol=1e-5, rtol=0)
-    layer, changed = SSD(16, 4), tokens.clone()
+    layer, tokens = SSDBlock(16), torch.randn(3, 6, 16)
+    changed = tokens.clone()
     changed[1, 3, 0] += 1.0
     difference = (layer(changed) - layer(tokens)).abs().amax(dim=2)
-    assert (difference[1] > 1e-7).all() and not difference[[0, 2]].any()
+    assert (difference[1, 3:] > 1e-7).all()
+    assert not difference[1, :3].any() and not difference[[0, 2]].any()
 
 
 @torch.no_grad()
-def test_encoder_is_pre_norm_and_residual() -> None:
+def test_attention_block_against_torch() -> None:
     torch.manual_seed(0)
-    encoder = SSDAttention(TransformerConfig(width=16, depth=1, heads=4))
-    tokens = torch.randn(2, 5, 16)
-    first, second = encoder.layers
-    between = tokens + first(encoder.norms[0](tokens))
-    last = between + second(encoder.norms[1](between))
-    torch.testing.assert_close(encoder(tokens), encoder.norm(last))
-    order = torch.tensor([3, 0, 4, 1, 2])
-    assert (encoder(tokens[:, order]) - encoder(tokens)[:, order]).abs().max() > 1e-4
+    block, tokens = AttentionBlock(12, 3), torch.randn(2, 5, 12)
+    block.norm.weight += torch.randn(12)
+    assert block.attention.qkv.bias is None
+    twin = torch.nn.MultiheadAttention(12, 3, bias=True, batch_first=True)
+    twin.in_proj_weight.copy_(block.attention.qkv.weight)
+    twin.in_proj_bias.zero_()
+    twin.out_proj.load_state_dict(block.attention.out.state_dict())
+    normalised = block.norm(tokens)
+    expected = tokens + twin(normalised, normalised, normalised, need_weights=False)[0]
+    torch.testing.assert_close(block(tokens), expected)
