@@ -78,7 +78,8 @@ class ConMH(Method):
         self.mask_token = nn.Parameter(torch.zeros(decoder_width))
         self.decoder = Transformer(config.decoder)
         self.reconstruct = nn.Linear(decoder_width, feature_width)
-        self.apply(xavier_linears)
+        for part in (self.project, self.encoder, self.head, self.decoder, self.reconstruct):
+            part.apply(xavier_linears)  # the others keep PyTorch's default, as in the released code
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def draw(
