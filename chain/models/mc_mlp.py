@@ -93,14 +93,14 @@ class SelfGate(nn.Module):
 
     def __init__(self, places: int, gate: nn.Module) -> None:
         super().__init__()
-        self.fc1 = nn.Conv1d(places, places, 1)
+        self.fc1 = nn.Linear(places, places)
         self.gate = gate
-        self.fc2 = nn.Conv1d(places, places, 1)
+        self.fc2 = nn.Linear(places, places)
 
     def forward(self, x: Tensor) -> Tensor:
-        u = self.fc1(x).transpose(1, 2)  # (B, c, n)
-        gated: Tensor = self.fc2((u * self.gate(u)).transpose(1, 2))
-        return gated
+        u = self.fc1(x.transpose(1, 2))  # (B, c, n)
+        gated: Tensor = self.fc2(u * self.gate(u))
+        return gated.transpose(1, 2)
 
 
 class LongRange(nn.Module):

@@ -51,7 +51,8 @@ def model() -> MCMSH:
     model = MCMSH(config, 32, 16)
     state = model.state_dict()
     names = [key.removeprefix("weights.") for key in GOLDEN if key.startswith("weights.")]
-    state |= {ours_of(name): GOLDEN[f"weights.{name}"] for name in names}
+    for name in names:  # fc1 and fc2 are convolutions of length 1 there
+        state[ours_of(name)] = GOLDEN[f"weights.{name}"].reshape(state[ours_of(name)].shape)
     counters = sum(name.endswith("num_batches_tracked") for name in state)
     assert len(names) == len(state) - counters - 1  # the slope
     model.load_state_dict(state)

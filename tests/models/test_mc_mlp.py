@@ -69,7 +69,7 @@ def test_gates_against_a_slow_twin(places: int, channels: int, inner: int, group
     for clip, result in zip(x, gates(x), strict=True):
         total = torch.zeros_like(clip)
         for kind in (gates.long, gates.middle, gates.short):
-            u = (kind.fc1.weight[:, :, 0] @ clip + kind.fc1.bias[:, None]).T  # (c, n)
+            u = (kind.fc1.weight @ clip + kind.fc1.bias[:, None]).T  # (c, n)
             if kind is gates.long:
                 squeeze, bn1, _, excite, bn2, _ = kind.gate.bottleneck
                 low = normal(bn1, slice(None), squeeze.weight @ u.mean(dim=1)).relu()
@@ -80,7 +80,7 @@ def test_gates_against_a_slow_twin(places: int, channels: int, inner: int, group
                 gate = F.adaptive_avg_pool1d(coarse, places)
             else:
                 gate = slow_convolution(kind.gate, u)
-            total += kind.fc2.weight[:, :, 0] @ (u * gate).T + kind.fc2.bias[:, None]
+            total += kind.fc2.weight @ (u * gate).T + kind.fc2.bias[:, None]
         torch.testing.assert_close(result, total, atol=1e-5, rtol=1e-4)
 
 
