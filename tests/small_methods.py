@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from chain.core import params
 from chain.methods import METHODS, method_class
@@ -23,8 +24,8 @@ SIZE = {"width": 16, "depth": 1, "heads": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "lsh": {},
     "pca_itq": {},
-    "bth": {"width": 16, "ffn": 16, "anchors": 4, "neighbours": 3, "pretrain_epochs": 1},
-    "mcmsh": {"width": 16, "clusters": 4},
+    "bth": {"width": 16, "anchors": 6, "pretrain_epochs": 1},
+    "mcmsh": {"width": 16, "clusters": 6},
     "conmh": {"encoder": SIZE, "decoder": SIZE, "mask_ratio": 0.5},
     "wsch": {
         "encoder": {"width": 16, "heads": 2},
@@ -81,9 +82,21 @@ def without_dropout(model: Method) -> Method:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        elif isinstance(module, nn.MultiheadAttention):
-            module.dropout = 0.0
     return model
+
+
+def lowers_its_loss(model: Method, batch: tuple[Tensor, ...], steps: int = 20) -> bool:
+    """Whether `steps` steps on one batch lower its loss; dropout is switched off for good."""
+    without_dropout(model).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
+    losses = []
+    for _ in range(steps):
+        loss = model.losses(*batch)["loss"]
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(loss.item())
+    return losses[-1] < losses[0]
 
 
 def small_store() -> FeatureStore:

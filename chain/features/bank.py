@@ -43,7 +43,7 @@ class BankConfig(Parameters):
 
     views: Annotated[int, Field(ge=1)]
     """Augmented views of each training clip, V."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)] = 0
     spatial: list[Spatial]
     """The kinds of augmentation. Each has a bank of its own, except `none`, which needs none."""
 

@@ -20,7 +20,9 @@ class TrainingConfig(Parameters):
 
     epochs: Count
     batch: Annotated[int, Field(ge=2)]
-    """Clips in a step. Clips that fill no batch at the end of an epoch are left out of it."""
+    """Clips in a step. Clips that fill no step at the end of an epoch make a smaller one, as in the
+    literature's released code. A single one joins the step before, since there is nothing to
+    contrast it with."""
     optimiser: Literal["adam", "adamw"]
     lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
@@ -56,7 +58,8 @@ class Method(nn.Module, ABC):
       it can not derive again from the epoch, the store and the weights.
     * Several processes may share the rows of a batch (`chain/training/distributed.py`). So each
       direct child module gives one tensor, and treats the rows of its first argument one by one:
-      f(x)[i] = f(x[i : i + 1]) but for rounding. `losses` calls no module inside a child.
+      f(x)[i] = f(x[i : i + 1]) but for rounding. Batch normalisation alone may look at all rows.
+      `losses` calls no module inside a child.
     """
 
     Config: ClassVar[type[MethodConfig]]
@@ -71,6 +74,14 @@ class Method(nn.Module, ABC):
 
     def fit(self, store: FeatureStore) -> None:
         """Look at the training features before the first step, for statistics or clusters."""
+
+    def began(self, epoch: int) -> int:
+        """The epoch, `epoch` or one before it, in which its training began with fresh weights.
+
+        The optimiser begins afresh there too, and the learning rate falls from there on. It is 0
+        unless the method trains twice.
+        """
+        return 0
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
         """Prepare epoch `epoch`, counted from 0: its phase, its schedules, its anchors."""

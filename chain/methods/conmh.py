@@ -3,10 +3,11 @@
 The frames of a clip are permuted at random, and the first and the last of them make two views. Each
 view passes an asymmetric masked autoencoder that predicts the frames which the view does not see.
 Its bottleneck is a binary code per frame, and the mean codes of the two views are contrasted with a
-debiased loss. All this follows the paper and its released configuration. We differ in two details:
+debiased loss. All this, and the initial weights, follow the released code. Different on purpose
+(released: here; why):
 
-* The attention's projections have biases, of which neither speaks.
-* The sign of a mean code of exactly 0 is +1, where the released code gives 0.
+* Epochs (one more than configured: as configured). The released loop counts from 0 to that number.
+* The sign of a mean code of 0 (0: +1). A code has two values.
 """
 
 from typing import Annotated, ClassVar, Self
@@ -78,7 +79,8 @@ class ConMH(Method):
         self.mask_token = nn.Parameter(torch.zeros(decoder_width))
         self.decoder = Transformer(config.decoder)
         self.reconstruct = nn.Linear(decoder_width, feature_width)
-        self.apply(xavier_linears)
+        for part in (self.project, self.encoder, self.head, self.decoder, self.reconstruct):
+            part.apply(xavier_linears)  # the others keep PyTorch's default, as in the released code
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def draw(

@@ -1,26 +1,34 @@
-"""MCMSH: Self-Supervised Video Hashing with MC-MLP (Hao et al., ACM MM 2022).
+"""MCMSH: Unsupervised Video Hashing with Multi-granularity Contextualization and Multi-structure
+Preservation (Hao et al., ACM MM 2022).
 
 A mixer (models/mc_mlp.py) reads the frame features and gives a soft code h = mean_t tanh(α·x_t).
-Its slope α = √(epoch + 1) grows, so that the code hardens. The loss has four terms:
+Its slope α = √(epoch + 1) grows, so that the code hardens. Each clip is seen with four others. Its
+partner is similar or dissimilar, and clip and partner are masked as in BTH. A similar and two
+dissimilar clips are seen as they are. The loss has four terms:
 
-* A clip's mean hidden state is drawn to the centre of its cluster.
+* The mean hidden states of clip and partner are drawn to the centres of their clusters.
 * The codes of a similar pair are to agree, those of a dissimilar pair to disagree.
-* Soft codes are to be near their signs.
-* Similar pairs are to be nearer to each other than dissimilar ones, by a margin.
+* Soft codes are to be near their signs. The sign passes its gradient on, so the term has none.
+* Clips h, s (similar), d and e (dissimilar) make a quadruplet. The squared distance of h and s is
+  to be less than that of h and d, and than that of d and e, each by a margin.
 
-The network, α, the terms and their weights are the paper's. What it leaves open and we chose:
+Clusters come from k-means on mean CNN features. Their centres, brought to the network's width by
+PCA, are fixed. Similar and dissimilar clips are drawn as in BTH (models/anchor_graph.py), with
+these centres as anchors.
 
-* Clusters are those of the mean clean CNN features, found once by k-means. Their centres in the
-  hidden space are the mean hidden states of their clips, taken anew before each epoch.
-* Each clip of a batch has one partner, and half of the pairs are similar. A similar partner is
-  another clip of the same cluster, or the clip itself if it is alone there. A dissimilar partner is
-  any clip of another cluster.
-* A quadruplet is a similar and a dissimilar pair, and all those of a batch count. Its term is
-  max(0, margin + d(similar) − d(dissimilar)), where d = (1 − ⟨h1, h2⟩ / b) / 2. For hard codes d
-  is the share of bits that differ.
-* ‖h − b‖² is taken per bit, so that its weight does not grow with the code.
-* A LayerNorm ends the mixer. Without it, the network could satisfy the cluster term by shrinking
-  all hidden states.
+Network, losses, weights, targets and pairs are those of the authors' released code. What differs
+on purpose (released: here; why):
+
+* α of a trained network (not saved, 1 in a later evaluation: that of the last epoch, saved). The
+  signs of the codes depend on it.
+* Masks (last until the epoch ends: new at each step). Its code masks in place, which is a slip.
+* A replaced frame (any of the training set: any other of the batch). It saves further reading.
+* k-means (16 rounds from random starts, empty clusters dropped: k-means++, to the end, all kept).
+* PCA's axes (in the solver's order: the largest variances first). The width keeps what varies most.
+* Fewer clusters than the width (axes of noise: coordinates of 0). PCA gives no more axes.
+* A clip without dissimilar ones (the code fails: the clip of least affinity). Only a set of very
+  few clips has such.
+* The sign of 0 (0: +1). A code has two values.
 """
 
 import math
@@ -30,19 +38,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
 from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.base import Method, MethodConfig, TrainingConfig
 from chain.methods.training_clips import check_clusters, of_training_clips
+from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
 from chain.models.hash_layer import sign
-from chain.models.kmeans import cluster_means, kmeans
-from chain.models.mc_mlp import MixerBlock
+from chain.models.kmeans import kmeans
+from chain.models.mc_mlp import MCMLP, check_width
+from chain.views.masking import corrupt, mask_frames
 from chain.views.store import FeatureStore
 
+MARGINS = 1 / 4, 1 / 64  # of h against d, and of d against e, as shares of the bits
+SEEN = 5  # clips a step for each of its rows
+
 Weight = Annotated[float, Field(ge=0)]
+
+
+def _grouped(width: int) -> int:
+    check_width(width)
+    return width
 
 
 class TermWeights(Parameters):
@@ -57,13 +75,9 @@ class TermWeights(Parameters):
 class MCMSHConfig(MethodConfig):
     """Sizes and loss weights. `params.yaml` holds the published values."""
 
-    width: Count
-    depth: Count
-    """Number of mixer blocks."""
-    clusters: Annotated[int, Field(ge=2)]
+    width: Annotated[int, Field(ge=2), AfterValidator(_grouped)]
+    clusters: Annotated[int, Field(ge=REACH)]
     """k of k-means. It has to be less than the number of training clips."""
-    margin: Annotated[float, Field(ge=0, le=1)]
-    """Share of bits by which dissimilar pairs are to be further apart than similar ones."""
     weights: TermWeights
     training: TrainingConfig
 
@@ -78,12 +92,8 @@ class MCMSH(Method):
 
     def __init__(self, config: MCMSHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.mixer = nn.Sequential(
-            nn.Linear(feature_width, config.width),
-            nn.ReLU(),
-            *(MixerBlock(config.frames, config.width) for _ in range(config.depth)),
-            nn.LayerNorm(config.width),
-        )
+        self.project = nn.Linear(feature_width, config.width)
+        self.mixer = MCMLP(config.frames, config.width)
         self.hash = nn.Linear(config.width, bits)
         self.register_buffer("slope", torch.ones(()))
 
@@ -91,16 +101,16 @@ class MCMSH(Method):
         """Cluster the training clips. InputError if they are too few, or all the same."""
         check_clusters(self.config.clusters, store, "methods.mcmsh.clusters")
         pooled = of_training_clips(self, store, lambda features: features.mean(dim=1))
-        self.labels, _ = kmeans(pooled, self.config.clusters)
-        if not self.labels.any():
+        labels, centres = kmeans(pooled, self.config.clusters)
+        if not labels.any():
             raise InputError("mcmsh: all training clips have the same features")
-        self.partners = Partners(self.labels.numpy())
+        nearest, distance = nearest_anchors(pooled, centres)
+        self.graph = AnchorGraph(nearest.numpy(), distance.numpy())
+        self.targets = principal_coordinates(centres, self.config.width)[nearest[:, 0]]
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
-        """Harden the codes and move the clusters' centres to where their clips are now."""
+        """Harden the codes."""
         self.slope.fill_(math.sqrt(epoch + 1))
-        hidden = of_training_clips(self, store, lambda features: self.mixer(features).mean(dim=1))
-        self.centres = cluster_means(hidden, self.labels, self.config.clusters)
 
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
@@ -108,32 +118,51 @@ class MCMSH(Method):
         """What a step sees of the B clips `rows`.
 
         Returns:
-            * the clean frames (2B, T, F) of the clips, and after them those of their partners;
-            * which pairs are similar, (B,) bool;
-            * the centres of the clusters of clips and partners, (2B, W).
+            * the clean frames (5B, T, F) of the clips and, one after the other, of their partners,
+              of similar clips, and of two dissimilar ones;
+            * what is shown in the places of clips and partners, (2B, T) as of `mask_frames`;
+            * the similarities of clips and partners, (B,) in {-1, 1};
+            * the cluster centres of clips and partners, (2B, W).
         """
-        similar = random.permutation(len(rows)) < len(rows) // 2
-        clips = np.concatenate([rows, self.partners.draw(rows, similar, random)])
-        features = store.clean_frames(store.train[clips], self.frames)
-        return features, torch.from_numpy(similar), self.centres[self.labels[clips]]
+        alike = random.random(len(rows)) < 0.5
+        partners = self.graph.partners(rows, alike, random)
+        similar = self.graph.similar(rows, random)
+        first, second = (self.graph.dissimilar(rows, random) for _ in range(2))
+        again = self.graph.are_similar(first, second)
+        second[again] = self.graph.dissimilar(rows[again], random)  # once, whatever comes of it
+        pair = np.concatenate([rows, partners])
+        shown = mask_frames(len(pair), self.frames, random)
+        clips = np.concatenate([pair, similar, first, second])
+        return (
+            store.clean_frames(store.train[clips], self.frames),
+            torch.from_numpy(shown),
+            torch.from_numpy(alike).float() * 2 - 1,
+            self.targets[torch.from_numpy(pair)],
+        )
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        features, similar, centres = batch
-        hidden = self.mixer(features)
-        codes = self._soft_codes(hidden)
-        code1, code2 = codes.chunk(2)
-        agreement = (code1 * code2).mean(dim=1)
+        features, shown, similarity, centres = batch
+        pair, others = features[: len(shown)], features[len(shown) :]
+        return self.terms(torch.cat([corrupt(pair, shown), others]), similarity, centres)
+
+    def terms(self, seen: Tensor, similarity: Tensor, centres: Tensor) -> dict[str, Tensor]:
+        """The four terms and their weighted sum; each fifth of `seen` (5B, T, F) is a pass."""
+        projected = self.project(seen)
+        hidden = [self.mixer(part) for part in projected.chunk(SEEN)]
+        clip, partner, similar, first, second = self._soft_codes(torch.cat(hidden)).chunk(SEEN)
+        pair = torch.cat([clip, partner])
+        means = torch.cat(hidden[:2]).mean(dim=1)
         parts = {
-            "cluster": F.mse_loss(hidden.mean(dim=1), centres),
-            "similarity": (similar.float() * 2 - 1 - agreement).square().mean(),
-            "quantisation": F.mse_loss(codes, sign(codes).detach()),
-            "quadruplet": quadruplet(agreement, similar, self.config.margin),
+            "cluster": 2 * F.mse_loss(means, centres),  # the sum of both halves' means
+            "similarity": (similarity - (clip * partner).mean(dim=1)).square().mean(),
+            "quantisation": 2 * F.mse_loss(pair, sign(pair)),
+            "quadruplet": quadruplet(clip, similar, first, second),
         }
         loss = sum(getattr(self.config.weights, name) * value for name, value in parts.items())
         return {"loss": torch.as_tensor(loss), **parts}
 
     def encode(self, features: Tensor) -> Tensor:
-        return self._soft_codes(self.mixer(features))
+        return self._soft_codes(self.mixer(self.project(features)))
 
     def _soft_codes(self, hidden: Tensor) -> Tensor:
         """Hidden states (B, T, W) -> codes (B, b) in (-1, 1)."""
@@ -141,44 +170,33 @@ class MCMSH(Method):
         return frame_codes.mean(dim=1)
 
 
-class Partners:
-    """Draws similar and dissimilar clips, given the cluster of each clip: labels (M,).
-
-    There have to be two clusters or more. The clips are sorted by cluster. A similar partner is
-    drawn from the stretch of the clip's cluster, and a dissimilar one from what follows that
-    stretch, up to the end and on from the beginning.
-    """
-
-    def __init__(self, labels: NDArray[np.int64]) -> None:
-        self._clips = labels.argsort(kind="stable")
-        self._place = self._clips.argsort(kind="stable")
-        size = np.bincount(labels)
-        self._size, self._start = size[labels], (size.cumsum() - size)[labels]
-
-    def draw(
-        self, rows: NDArray[np.int64], similar: NDArray[np.bool_], random: np.random.Generator
-    ) -> NDArray[np.int64]:
-        """A partner (B,) for each of `rows` (B,), of the same cluster where `similar` (B,)."""
-        size, start = self._size[rows], self._start[rows]
-        step = 1 + random.integers(0, np.maximum(size - 1, 1))
-        within = start + (self._place[rows] - start + step) % size
-        beyond = start + size + random.integers(0, len(self._clips) - size)
-        place = np.where(similar, within, beyond % len(self._clips))
-        partners: NDArray[np.int64] = self._clips[place]
-        return partners
-
-
-def quadruplet(agreement: Tensor, similar: Tensor, margin: float) -> Tensor:
-    """The hinge loss of every similar pair against every dissimilar one.
+def quadruplet(clip: Tensor, similar: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """The sum of two hinge losses of squared distances, () the mean over a batch.
 
     Args:
-        agreement: (B,) ⟨h1, h2⟩ / b of each pair. The pair's distance is (1 − agreement) / 2.
-        similar: (B,) bool. There has to be at least one pair of either kind.
-        margin: by how much the distance of a dissimilar pair is to be larger.
-
-    Returns:
-        () mean over all quadruplets of max(0, margin + d(similar) − d(dissimilar)).
+        clip: (B, b) codes.
+        similar: (B, b) those of clips that are similar to them.
+        first: (B, b) those of clips that are dissimilar to them.
+        second: (B, b) those of other dissimilar clips.
     """
-    distance = (1 - agreement) / 2
-    gaps = margin + distance[similar][:, None] - distance[~similar]
-    return gaps.clamp(min=0).mean()
+    near = (clip - similar).square().sum(dim=1)
+    far = (clip - first).square().sum(dim=1), (first - second).square().sum(dim=1)
+    bits = clip.shape[1]
+    hinges = [(m * bits + near - d).clamp(min=0) for m, d in zip(MARGINS, far, strict=True)]
+    return torch.stack(hinges).sum(dim=0).mean()
+
+
+def principal_coordinates(points: Tensor, width: int) -> Tensor:
+    """The coordinates (K, width) of points (K, F) along their principal axes, largest first.
+
+    They are centred. An axis is turned to make its largest coordinate positive. Coordinates for
+    which there is no axis are 0.
+    """
+    centred = points.double() - points.double().mean(dim=0)
+    values, vectors = torch.linalg.eigh(centred @ centred.T)  # of K × K instead of F × F
+    axes = vectors.flip(dims=[1])[:, :width]
+    length = values.flip(dims=[0])[:width]
+    coordinates = axes * length.where(length > 1e-12 * length[0], 0).sqrt()
+    largest = coordinates.abs().argmax(dim=0, keepdim=True)
+    turned = coordinates * coordinates.gather(0, largest).sign()
+    return F.pad(turned, (0, width - turned.shape[1])).to(points.dtype)

@@ -1,11 +1,11 @@
 """The three temporal encoders that CHAIN compares: transformer, LSTM and MC-MLP."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.models.mc_mlp import MixerBlock
+from chain.models.mc_mlp import MCMLP, check_width
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
 
@@ -16,6 +16,12 @@ class EncoderConfig(TransformerConfig):
     kind: Literal["transformer", "lstm", "mc_mlp"]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     """The dropout on the CNN features, before the projection."""
+
+    @model_validator(mode="after")
+    def _mixer_has_groups(self) -> Self:
+        if self.kind == "mc_mlp":
+            check_width(self.width)
+        return self
 
 
 class TemporalEncoder(nn.Module):
@@ -39,10 +45,11 @@ class TemporalEncoder(nn.Module):
         elif config.kind == "lstm":
             self.mix = LSTM(config.width, config.depth)
         else:
-            blocks = [MixerBlock(frames, config.width) for _ in range(config.depth)]
-            self.mix = nn.Sequential(*blocks, nn.LayerNorm(config.width))
+            self.mix = MCMLP(frames, config.width, config.depth)
         self.register_buffer("places", places, persistent=False)
-        self.apply(xavier_linears)
+        xavier_linears(self.project)
+        if config.kind == "transformer":  # the others initialise themselves
+            self.mix.apply(xavier_linears)
 
     def forward(self, features: Tensor, ordered: bool = True) -> Tensor:
         """Encode the frames. With `ordered=False` no position is added, as for shuffled frames."""

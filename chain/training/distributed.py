@@ -3,30 +3,37 @@
 Every process draws the same whole batch, since draws are seeded by (seed, epoch, step) alone. The
 layers of a method are its direct children, which treat the rows of a batch one by one. Each process
 computes them for its share of the rows. Then the outputs are gathered, and every process computes
-the whole loss, with all its negatives and pairs. So methods and losses need not know of it. The
-gradient is right for these reasons:
+the whole loss, with all its negatives and pairs. So methods and losses need not know of it. A layer
+with batch normalisation looks at all rows, and every process computes it whole. The gradient is
+right for these reasons:
 
 * Between layers, tensors and their gradients are whole and the same in every process. A layer's
   output is gathered on the way forward, and the gradient of its input on the way back.
 * A layer's weights get the gradient of one share of the rows. By the chain rule, that of the whole
   batch is the sum over rows, and so over processes.
-* Parameters that the method itself holds get the whole gradient in every process, so their mean is
-  taken.
+* Rows that can't be split evenly are filled up with copies of the last one. The outputs for the
+  copies are thrown away, and so get no gradient.
+* Parameters of the method itself, and of layers that are computed whole, get the whole gradient in
+  every process, so their mean is taken.
 
 Results are those of one process up to the order of sums. Dropout is the exception, since each
-process draws its masks for its own rows. Processes exchange tensors by gloo on the CPU and by nccl
+process draws masks of its own. The running means of a batch normalisation then are those of the
+first process, which saves them. Processes exchange tensors by gloo on the CPU and by nccl
 on CUDA, where each has a device of its own. CUDA and more than one machine are untested.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.utils.hooks import RemovableHandle
 
 from chain.core.errors import InputError
 from chain.methods.base import Method
@@ -86,16 +93,12 @@ def from_first(value: Any) -> Any:
 def shared_layers(model: Method) -> Iterator[None]:
     """While the model is in training mode, compute its layers for this process's rows only.
 
-    Nothing changes where a process trains alone. InputError if the batch can't be split evenly.
+    Nothing changes where a process trains alone.
     """
-    if not dist.is_initialized() or model.config.training is None:
+    if not dist.is_initialized():
         yield
         return
-    world, batch = dist.get_world_size(), model.config.training.batch
-    if batch % world:
-        raise InputError(f"training.batch is {batch}, no multiple of the {world} processes")
-    handles = [layer.register_forward_pre_hook(_share) for layer in model.children()]
-    handles += [layer.register_forward_hook(_gather) for layer in model.children()]
+    handles = [handle for layer in model.children() if _by_rows(layer) for handle in _share(layer)]
     yield
     for handle in handles:
         handle.remove()
@@ -105,7 +108,8 @@ def sum_gradients(model: Method) -> None:
     """Give each parameter of a model with shared layers the gradient of the whole batch."""
     if not dist.is_initialized():
         return
-    for parameter in model.parameters(recurse=False):
+    whole = [layer.parameters() for layer in model.children() if not _by_rows(layer)]
+    for parameter in chain(model.parameters(recurse=False), *whole):
         if parameter.grad is not None:
             parameter.grad /= dist.get_world_size()
     gradients = [one.grad for one in model.parameters() if one.grad is not None]
@@ -114,44 +118,63 @@ def sum_gradients(model: Method) -> None:
     vector_to_parameters(total, gradients)
 
 
-def _share(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (_Share.apply(inputs[0]), *inputs[1:]) if layer.training else inputs
+def _by_rows(layer: nn.Module) -> bool:
+    """Whether a layer treats rows one by one, in training mode too."""
+    return not any(isinstance(module, _BatchNorm) for module in layer.modules())
 
 
-def _gather(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-    whole: Tensor = _Gather.apply(output) if layer.training else output
-    return whole
+def _share(layer: nn.Module) -> tuple[RemovableHandle, RemovableHandle]:
+    """Have a layer see this process's rows, and give those of all processes."""
+    rows = 0
+
+    def before(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        nonlocal rows
+        rows = len(inputs[0])
+        return (_Share.apply(inputs[0]), *inputs[1:]) if layer.training else inputs
+
+    def after(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        whole: Tensor = _Gather.apply(output, rows) if layer.training else output
+        return whole
+
+    return layer.register_forward_pre_hook(before), layer.register_forward_hook(after)
 
 
 class _Share(torch.autograd.Function):
-    """Whole (N, ...) -> this process's rows (N / processes, ...). Gradients take the way back."""
+    """Whole (N, ...) -> this process's rows (S, ...). Gradients take the way back."""
 
     @staticmethod
     def forward(ctx: Any, whole: Tensor) -> Tensor:
-        return _own(whole)
+        ctx.rows = len(whole)
+        return whole[_places(whole).clamp(max=len(whole) - 1)]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _joined(gradients[0])
+        return _joined(gradients[0])[: ctx.rows]
 
 
 class _Gather(torch.autograd.Function):
-    """This process's rows (N / processes, ...) -> whole (N, ...). Gradients take the way back."""
+    """This process's rows (S, ...) -> whole (N, ...). Gradients take the way back."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        return _joined(own)
+    def forward(ctx: Any, own: Tensor, rows: int) -> Tensor:
+        return _joined(own)[:rows]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _own(gradients[0])
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (whole,) = gradients
+        places = _places(whole)
+        own = whole[places.clamp(max=len(whole) - 1)]
+        own[places >= len(whole)] = 0
+        return own, None
 
 
-def _own(whole: Tensor) -> Tensor:
-    world = dist.get_world_size()
-    if len(whole) % world:
-        raise ValueError(f"{len(whole)} rows are no multiple of the {world} processes")
-    return whole.chunk(world)[dist.get_rank()]
+def _places(whole: Tensor) -> Tensor:
+    """Which rows (S,) of a whole (N, ...) are this process's, S = N / processes, rounded up.
+
+    Those of the last processes may be N and more, which are no rows.
+    """
+    share = -(-len(whole) // dist.get_world_size())
+    return torch.arange(share, device=whole.device) + share * dist.get_rank()
 
 
 def _joined(own: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -83,12 +84,12 @@ def train(
     model.to(device)
     if config is None:
         return pd.DataFrame()
-    steps = len(store.train) // config.batch
-    if steps == 0:
+    if len(store.train) < config.batch:
         raise InputError(
             f"training.batch is {config.batch}, but there are only {len(store.train)} training "
             "clips; lower it or add clips"
         )
+    steps = len(batches(np.arange(len(store.train)), config.batch))
     optimiser = _optimiser(model, config)
     checkpoint = scratch / f"checkpoint_{seed}.pt"
     start, history = 0, []
@@ -109,7 +110,10 @@ def train(
         total=config.epochs * steps, initial=start * steps, unit="step", desc=f"seed {seed}"
     )
     for epoch in range(start, config.epochs):
-        rate = learning_rate(config, epoch)
+        began = model.began(epoch)
+        if epoch == began:
+            optimiser = _optimiser(model, config)
+        rate = learning_rate(config, epoch - began)
         for group in optimiser.param_groups:
             group["lr"] = rate
         generator = np.random.default_rng([seed, epoch])
@@ -117,8 +121,7 @@ def train(
         torch.manual_seed(int(generator.integers(2**62)))
         model.start_epoch(epoch, store)
         sums: dict[str, Tensor] = {}
-        for step in range(steps):
-            rows = np.sort(order[step * config.batch : (step + 1) * config.batch])
+        for step, rows in enumerate(batches(order, config.batch)):
             random = np.random.default_rng([seed, epoch, step])
             # Each process has another seed, so that dropout does not treat their rows alike.
             torch.manual_seed(int(random.integers(2**62)) + distributed.rank())
@@ -145,6 +148,15 @@ def train(
             saved_at = time.monotonic()
     progress.close()
     return pd.DataFrame(history)
+
+
+def batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """The steps of an epoch: `order` (M,) in parts of `size`, each sorted.
+
+    The last part has what is left. If that is a single one, it joins the part before.
+    """
+    cuts = range(size, len(order) - 1, size)
+    return [np.sort(part) for part in np.split(order, cuts)]
 
 
 def learning_rate(config: TrainingConfig, epoch: int) -> float:

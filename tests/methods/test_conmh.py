@@ -185,6 +185,21 @@ def test_published_sizes() -> None:
     assert model.decoder.blocks[0].attention.heads == 3
 
 
+def test_initial_weights_are_those_of_the_released_code() -> None:
+    """Xavier's bound is √(6 / (in + out)), PyTorch's default 1 / √in."""
+    model = build(40, 16)
+    for name, layer in model.named_modules():
+        if not isinstance(layer, torch.nn.Linear):
+            continue
+        inside, outside = layer.in_features, layer.out_features
+        default = name in ("hash.linear", "decoder_project")
+        bound = inside**-0.5 if default else (6 / (inside + outside)) ** 0.5
+        assert 0.9 * bound < layer.weight.abs().max() <= bound, name
+        if layer.bias is not None:
+            assert layer.bias.any() == default, name
+    assert 0 < model.mask_token.abs().max() < 0.1
+
+
 def test_a_few_steps_train_every_parameter(store: FeatureStore) -> None:
     model = build()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_methods import LEARNED, small, small_store, without_dropout
+from small_methods import LEARNED, lowers_its_loss, small, small_store, without_dropout
 from torch import Tensor, nn
 
 from chain.methods import METHODS, method_class, method_config
@@ -20,7 +20,7 @@ from chain.training.encode import encode_store
 from chain.training.loop import build, train
 
 CPU = torch.device("cpu")
-BITS, EPOCHS, STEPS = 8, 4, 2
+BITS, EPOCHS, STEPS = 8, 4, 3
 ROWS = np.arange(12)
 STORE = small_store()
 
@@ -79,8 +79,14 @@ def children_alone(model: Method) -> Iterator[list[tuple[str, Any, Any, Any]]]:
 
 @torch.no_grad()
 def check_children(model: Method, batch: tuple[Tensor, ...]) -> None:
-    """In training mode, but without dropout, whose masks differ from call to call."""
+    """In training mode, but without dropout, whose masks differ from call to call.
+
+    Batch normalisation may look at all rows, and so uses its running statistics here.
+    """
     without_dropout(model).train().double()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
     with children_alone(model) as calls:
         model.losses(*(each.double() if each.is_floating_point() else each for each in batch))
     assert calls
@@ -152,6 +158,14 @@ def test_draw_has_no_randomness_but_its_generator(name: str) -> None:
         assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, again, strict=True))
         assert not all(torch.equal(ours, theirs) for ours, theirs in zip(first, other, strict=True))
         assert all(tensor.device == CPU for tensor in first)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_twenty_steps_lower_the_loss_of_every_phase(name: str) -> None:
+    model = start(name)
+    for epoch in epochs(model):
+        batch = model.draw(STORE, ROWS, np.random.default_rng(epoch))
+        assert lowers_its_loss(model, batch)
 
 
 # Whole trainings

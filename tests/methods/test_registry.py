@@ -12,6 +12,7 @@ from chain.methods import METHODS, method_class, method_config
 from chain.methods.base import Method, MethodConfig
 from chain.methods.chain_plus import ChainPlus
 from chain.methods.lsh import LSH, LSHConfig
+from chain.pipeline.layers import ALL
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -25,7 +26,7 @@ def test_each_name_has_its_class_and_schema(name: str) -> None:
 
 def test_classes_by_name() -> None:
     assert method_class("lsh") is LSH and method_class("chain_plus") is ChainPlus
-    assert ["all", *METHODS] == list(PUBLISHED)
+    assert [ALL, *METHODS] == list(PUBLISHED)
 
 
 def test_unknown_names() -> None:
@@ -39,7 +40,7 @@ def test_unknown_names() -> None:
 def test_parameters_of_another_method() -> None:
     with pytest.raises(InputError, match=r"methods.lsh.planes: unknown parameter; known: frames"):
         parse(LSHConfig, {"frames": 4, "planes": 2}, "methods.lsh")
-    with pytest.raises(InputError, match=r"methods.width: unknown parameter"):
+    with pytest.raises(InputError, match=r"params.yaml: methods.width: unknown parameter"):
         method_config("chain", small("chain"), {"width": 4})
 
 

@@ -9,16 +9,18 @@ from pydantic import ValidationError
 
 from chain.core import params
 from chain.core.files import by_seed
-from chain.methods import METHODS, method_class, method_config
+from chain.methods import METHODS, method_class
 from chain.methods.saved_models import DESCRIPTION, load_method, read_description, save_description
+from chain.pipeline.layers import Layers
 
-TREE = params.load(Path(__file__).parents[2] / "params.yaml")
-DEMO = TREE["data"]["demo"]["methods"]
+ROOT = Path(__file__).parents[2]
+DEMO = params.load(ROOT / "params" / "demo.yaml")["methods"]
+LAYERS = Layers(params.load(ROOT / "params.yaml")["methods"], DEMO)
 WIDTH, BITS = 24, 16
 
 
 def save(folder: Path, name: str, *seeds: int) -> list[dict[str, torch.Tensor]]:
-    config = method_config(name, TREE["methods"][name], DEMO["all"], DEMO[name])
+    config = LAYERS.config(name)
     save_description(folder, name, config, WIDTH, BITS)
     states = []
     for seed in seeds:
@@ -43,8 +45,8 @@ def test_the_description_has_the_merged_parameters(tmp_path: Path) -> None:
     save(tmp_path, "chain")
     described = read_description(tmp_path)
     assert (described.method, described.feature_width, described.bits) == ("chain", WIDTH, BITS)
-    merged = params.merge(TREE["methods"]["chain"], DEMO["all"], DEMO["chain"])
-    assert described.parameters == merged
+    assert described.parameters == LAYERS.config("chain").model_dump()
+    assert described.parameters["encoder"]["width"] == DEMO["all"]["encoder"]["width"]
 
 
 def test_parameters_that_the_method_no_longer_has(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 import pytest
 import torch
-import torch.nn.functional as F
 
+from chain.core.errors import InputError
+from chain.core.params import parse
 from chain.models.encoders import EncoderConfig, TemporalEncoder
-from chain.models.mc_mlp import Gates
+from chain.models.mc_mlp import MCMLP
 from chain.models.positions import sinusoid
 
 KINDS = ["transformer", "lstm", "mc_mlp"]
@@ -71,28 +72,19 @@ def test_dropout_acts_on_the_features_in_training_only(kind: str) -> None:
     assert not torch.equal(network(features), first)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 9, 10])
-def test_gates_against_a_slow_twin(length: int) -> None:
-    torch.manual_seed(0)
-    gates, x = Gates(8, reduction=4), torch.randn(2, 8, length)
+def test_mc_mlp_is_the_mixer_of_mcmsh() -> None:
+    network, features = encoder("mc_mlp", depth=1), torch.randn(2, 6, 10)
+    assert isinstance(network.mix, MCMLP)
+    assert len(network.mix.blocks) == 1
+    torch.testing.assert_close(network(features), network.mix(network.project(features)))
+    gate = network.mix.gates.long.gate.bottleneck[0].weight
+    assert gate.std().item() == pytest.approx(
+        0.001, rel=0.5
+    )  # its own initialisation, not Xavier's
 
-    def one_place(net: torch.nn.Sequential, near: torch.Tensor) -> torch.Tensor:
-        """The gate of one place from its neighbourhood (C, 3): convolution, ReLU, projection."""
-        inner = (net[0].weight * near).sum(dim=(1, 2)) + net[0].bias
-        return net[2].weight[:, :, 0] @ inner.relu() + net[2].bias
 
-    parts = max(1, length // 3)
-    for clip, result in zip(x, gates(x), strict=True):
-        # Each part spans from floor(p·L/parts) to ceil((p + 1)·L/parts).
-        spans = [(p * length // parts, -(-(p + 1) * length // parts)) for p in range(parts)]
-        pooled = torch.stack([clip[:, low:high].mean(dim=1) for low, high in spans], dim=1)
-        around, coarse = F.pad(clip, (1, 1)), F.pad(pooled, (1, 1))
-        average = clip.mean(dim=1)
-        inner = gates.long[0].weight[:, :, 0] @ average + gates.long[0].bias
-        long = gates.long[2].weight[:, :, 0] @ inner.relu() + gates.long[2].bias
-        for place in range(length):
-            part = place * parts // length
-            middle = one_place(gates.middle, coarse[:, part : part + 3])
-            short = one_place(gates.short, around[:, place : place + 3])
-            gate = long.sigmoid() + middle.sigmoid() + short.sigmoid()
-            torch.testing.assert_close(result[:, place], clip[:, place] * gate)
+def test_width_that_makes_no_groups() -> None:
+    size = {"width": 34, "depth": 1, "heads": 2, "dropout": 0.0}
+    parse(EncoderConfig, size | {"kind": "lstm"}, "encoder")
+    with pytest.raises(InputError, match="encoder: width 50 does not make 3 groups; take a multi"):
+        parse(EncoderConfig, size | {"kind": "mc_mlp", "width": 50}, "encoder")

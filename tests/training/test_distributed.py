@@ -17,13 +17,13 @@ import torch.distributed as dist
 import yaml
 from numpy.typing import NDArray
 from small_methods import LEARNED, small, small_store, without_dropout
-from torch import Tensor
+from torch import Tensor, nn
 
-from chain.core.errors import InputError
 from chain.core.processes import side_by_side
 from chain.methods import method_class, method_config
 from chain.methods.base import Method
 from chain.methods.chain import Chain
+from chain.pipeline.recipes import UNCHANGED, write_recipe
 from chain.training import distributed, loop
 from chain.training.loop import build, train
 from stages.train import train_cell
@@ -55,13 +55,13 @@ def _on_rank(task: Any, rank: int, world: int, meeting: Path, *arguments: Any) -
         dist.destroy_process_group()
 
 
-def gradients(name: str) -> dict[str, NDArray[np.float64]]:
+def gradients(name: str, clips: int = 12) -> dict[str, NDArray[np.float64]]:
     """Loss parts and gradients of one step of the last phase, in double precision."""
     model, features = start(name).train(), small_store()
     for epoch in range(2):
         torch.manual_seed(epoch)
         model.start_epoch(epoch, features)
-    batch = model.draw(features, np.arange(12), np.random.default_rng(1))
+    batch = model.draw(features, np.arange(clips), np.random.default_rng(1))
     model.double()
     with distributed.shared_layers(model):
         parts = model.losses(
@@ -92,6 +92,37 @@ def test_three_processes(tmp_path: Path) -> None:
     for found in on_ranks(gradients, 3, tmp_path, "conmh"):
         for part, value in alone.items():
             np.testing.assert_allclose(found[part], value, rtol=1e-9, atol=1e-12, err_msg=part)
+
+
+@pytest.mark.parametrize(("world", "clips"), [(2, 7), (3, 5), (3, 4), (4, 2)])
+def test_rows_that_can_not_be_split_evenly(tmp_path: Path, world: int, clips: int) -> None:
+    """Of two rows, two of four processes have none."""
+    alone = gradients("conmh", clips)
+    for found in on_ranks(gradients, world, tmp_path, "conmh", clips):
+        for part, value in alone.items():
+            np.testing.assert_allclose(found[part], value, rtol=1e-9, atol=1e-12, err_msg=part)
+
+
+def statistics() -> tuple[list[int], dict[str, NDArray[Any]]]:
+    """Rows that MCMSH's layers see in a step, and its running statistics after it."""
+    model, features, seen = start("mcmsh").train(), small_store(), []
+    model.start_epoch(0, features)
+    batch = model.draw(features, np.arange(12), np.random.default_rng(1))
+    for layer in (model.project, model.mixer):
+        assert isinstance(layer, nn.Module)
+        layer.register_forward_hook(lambda *a: seen.append(len(a[1][0])))
+    with distributed.shared_layers(model):
+        model.losses(*batch)
+    return seen, {name: value.numpy() for name, value in model.named_buffers()}
+
+
+def test_batch_normalisation_sees_all_rows(tmp_path: Path) -> None:
+    rows, alone = statistics()
+    assert rows == [60] + 5 * [12]
+    for seen, found in on_ranks(statistics, 2, tmp_path):
+        assert seen == [30] + 5 * [12]
+        for name, value in alone.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def rows_computed(name: str) -> list[int]:
@@ -197,16 +228,6 @@ def test_dropout_does_not_treat_the_shares_alike(tmp_path: Path) -> None:
     np.testing.assert_array_equal(weights, other_weights)
 
 
-def test_batch_that_can_not_be_split(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^training.batch is 9, no multiple of the 2 processes$"):
-        on_ranks(nine, 2, tmp_path)
-
-
-def nine() -> None:
-    with distributed.shared_layers(start("chain", batch=9)):
-        pass
-
-
 def test_a_process_alone_joins_nothing() -> None:
     with distributed.joined() as rank:
         assert rank == 0 and not dist.is_initialized()
@@ -255,9 +276,11 @@ def project(folder: Path) -> Path:
             "recompute": False,
             "engine": "threads",
         },
-        "methods": {"chain": small("chain")},
-        "data": {"demo": {"methods": {"all": {}, "chain": {}}}},
     }
+    recipe = folder / "artifacts/recipes/demo/chain.json"
+    recipe.parent.mkdir(parents=True)
+    config = method_config("chain", small("chain"))
+    write_recipe(recipe, "chain", {UNCHANGED: config}, {})
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     return folder
 

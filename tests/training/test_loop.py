@@ -14,7 +14,7 @@ from chain.methods.lsh import LSH, LSHConfig
 from chain.models.transformer import TransformerConfig
 from chain.training import loop
 from chain.training.encode import encode_store
-from chain.training.loop import build, learning_rate, train
+from chain.training.loop import batches, build, learning_rate, train
 from chain.views.store import FeatureStore
 
 CPU = torch.device("cpu")
@@ -66,7 +66,7 @@ class Probe(Method):
 
 @pytest.fixture(scope="module")
 def store() -> FeatureStore:
-    """Twelve clips, of which eleven are for training: two batches of four, and three left over."""
+    """Twelve clips, of which eleven are for training: two batches of four, and one of three."""
     clean = np.random.default_rng(0).normal(size=(12, 6, 8)).astype(np.float16)
     return FeatureStore(pd.DataFrame({"id": range(12)}), clean, np.arange(1, 12), {})
 
@@ -90,16 +90,35 @@ def test_build_is_seeded_and_fits_once(store: FeatureStore) -> None:
     assert same(first, second) and not same(first, other)
 
 
-def test_epochs_visit_whole_batches_of_distinct_clips(store: FeatureStore, tmp_path: Path) -> None:
+def test_every_epoch_visits_each_clip_once(store: FeatureStore, tmp_path: Path) -> None:
     model = probe(store)
     train(model, store, 0, CPU, tmp_path)
-    assert len(model.rows) == 4 * 2
-    epochs = [model.rows[k] + model.rows[k + 1] for k in range(0, 8, 2)]
-    assert all(len(rows) == 4 and rows == sorted(rows) for rows in model.rows)
-    assert all(len(set(rows)) == 8 and max(rows) < 11 for rows in epochs)
+    assert [len(rows) for rows in model.rows] == 4 * [4, 4, 3]
+    assert all(rows == sorted(rows) for rows in model.rows)
+    epochs = [np.concatenate(model.rows[k : k + 3]).tolist() for k in range(0, 12, 3)]
+    assert all(sorted(rows) == list(range(11)) for rows in epochs)
     assert len({tuple(rows) for rows in epochs}) == 4
-    assert set().union(*epochs) == set(range(11))  # the left-over clips are others each time
-    assert len(set(model.noise)) == 8
+    assert len(set(model.noise)) == 12
+
+
+@pytest.mark.parametrize(
+    ("clips", "size", "expected"),
+    [
+        (8, 4, [4, 4]),
+        (9, 4, [4, 5]),  # a single clip has nothing to be contrasted with
+        (10, 4, [4, 4, 2]),
+        (4, 4, [4]),
+        (5, 4, [5]),
+        (6, 4, [4, 2]),
+        (7, 2, [2, 2, 3]),
+    ],
+)
+def test_batches_keep_the_rest(clips: int, size: int, expected: list[int]) -> None:
+    order = np.random.default_rng(0).permutation(clips)
+    parts = batches(order, size)
+    assert [len(part) for part in parts] == expected
+    assert sorted(np.concatenate(parts).tolist()) == list(range(clips))
+    assert set(parts[0].tolist()) == set(order[: expected[0]].tolist())
 
 
 def test_history_has_the_mean_of_each_part(store: FeatureStore, tmp_path: Path) -> None:
@@ -107,8 +126,8 @@ def test_history_has_the_mean_of_each_part(store: FeatureStore, tmp_path: Path) 
     history = train(model, store, 0, CPU, tmp_path)
     assert list(history.columns) == ["epoch", "lr", "loss", "part"]
     assert history["epoch"].tolist() == [1, 2, 3, 4]
-    np.testing.assert_allclose(history["loss"], [1.5, 3.5, 5.5, 7.5], rtol=1e-6)
-    np.testing.assert_allclose(history["part"], [3, 7, 11, 15], rtol=1e-6)
+    np.testing.assert_allclose(history["loss"], [2, 5, 8, 11], rtol=1e-6)
+    np.testing.assert_allclose(history["part"], [4, 10, 16, 22], rtol=1e-6)
 
 
 def test_same_seed_same_weights_whatever_came_before(store: FeatureStore, tmp_path: Path) -> None:
@@ -143,7 +162,7 @@ def test_resumed_run_ends_in_the_same_weights(
 
     def killed_in_the_third_epoch(*batch: Tensor) -> dict[str, Tensor]:
         calls.append(0)
-        if len(calls) == 6:  # after the first step of epoch 3
+        if len(calls) == 8:  # after the first step of epoch 3
             raise KeyboardInterrupt
         return losses(*batch)
 
@@ -162,7 +181,7 @@ def test_resumed_run_ends_in_the_same_weights(
     torch.manual_seed(99)
     assert train(resumed, store, 7, CPU, scratch).equals(history)
     assert same(resumed, whole)
-    assert len(steps) == 4  # epochs 3 and 4 alone
+    assert len(steps) == 6  # epochs 3 and 4 alone
 
 
 def test_checkpoints_of_another_seed_are_left_alone(
@@ -172,7 +191,7 @@ def test_checkpoints_of_another_seed_are_left_alone(
     train(probe(store), store, 1, CPU, tmp_path)
     model = probe(store)
     train(model, store, 2, CPU, tmp_path)
-    assert len(model.rows) == 8
+    assert len(model.rows) == 12
 
 
 def test_batch_larger_than_the_training_set(store: FeatureStore, tmp_path: Path) -> None:
@@ -191,7 +210,7 @@ def test_loss_that_is_no_number(
 
     def diverging(*batch: Tensor) -> dict[str, Tensor]:
         parts = losses(*batch)
-        return parts | {"loss": parts["loss"] * (value if len(model.rows) == 3 else 1.0)}
+        return parts | {"loss": parts["loss"] * (value if len(model.rows) == 4 else 1.0)}
 
     monkeypatch.setattr(model, "losses", diverging)
     with pytest.raises(InputError, match=r"no longer a number in epoch 2; lower training.lr"):
@@ -233,7 +252,55 @@ def test_schedule_reaches_the_optimiser(store: FeatureStore, tmp_path: Path) -> 
     history = train(model, store, 0, CPU, tmp_path)
     expected = [0.1 * 0.5 * (1 + np.cos(np.pi * epoch / 4)) for epoch in range(4)]
     np.testing.assert_allclose(history["lr"], expected)
-    assert -float(model.weight.detach()) == pytest.approx(2 * sum(expected), rel=1e-4)
+    assert -float(model.weight.detach()) == pytest.approx(3 * sum(expected), rel=1e-4)
+
+
+class Twice(Probe):
+    """Trains for two epochs, and for two more from a fresh weight; its gradient shrinks then."""
+
+    def began(self, epoch: int) -> int:
+        return 2 if epoch >= 2 else 0
+
+    def start_epoch(self, epoch: int, store: FeatureStore) -> None:
+        self.factor = 1.0 if epoch < 2 else 1e-6
+        if epoch == 2:
+            self.weight.detach().zero_()
+
+    def losses(self, *batch: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.factor * super().losses(*batch)["loss"]}
+
+
+@pytest.mark.parametrize("stop", [None, 4, 7, 10])
+def test_second_training_has_a_fresh_optimiser_and_rate(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int | None
+) -> None:
+    """With what Adam knows of the first training's gradients, the second's would move nothing."""
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1)
+    changes = TRAINING.model_copy(update={"schedule": "cosine", "lr": 0.1})
+
+    def start() -> Probe:
+        model = build(Twice, MethodConfig(frames=3, training=changes), store, 8, 0)
+        assert isinstance(model, Probe)
+        return model
+
+    if stop is not None:
+        killed = start()
+        draw = killed.draw
+
+        def interrupted(*arguments: object) -> object:
+            if len(killed.rows) == stop:
+                raise KeyboardInterrupt
+            return draw(*arguments)  # type: ignore[no-untyped-call]
+
+        monkeypatch.setattr(killed, "draw", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(killed, store, 0, CPU, tmp_path)
+    model = start()
+    history = train(model, store, 0, CPU, tmp_path)
+    rates = [0.1, 0.1 * 0.5 * (1 + np.cos(np.pi / 4))]
+    np.testing.assert_allclose(history["lr"], rates * 2)
+    moved = -float(model.weight.detach())
+    assert moved == pytest.approx(3 * sum(rates), rel=0.05)  # Adam's ε counts a little here
 
 
 def test_bf16_trains_near_fp32(store: FeatureStore, tmp_path: Path) -> None:
