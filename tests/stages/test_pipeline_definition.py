@@ -85,12 +85,10 @@ def test_entry_points_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 60
 
 
-def test_params_are_written_in_block_style() -> None:
+def test_lists_are_written_in_block_style() -> None:
     """`dvc exp run -S` rewrites flow lists, which would show up as a change in git."""
     for path in FILES:
-        text = re.sub(r"#.*", "", path.read_text())
-        assert "[" not in text, path
-        assert not re.search(r"\{[^}]", text), path
+        assert "[" not in re.sub(r"#.*", "", path.read_text()), path
 
 
 def test_files_that_people_read_stay_short() -> None:
