@@ -9,6 +9,8 @@ from chain.results.published import benchmark
 METHOD_LABELS = {
     "lsh": "LSH",
     "pca_itq": "PCA-ITQ",
+    "pca_itq_halves": "PCA-ITQ halves",
+    "pca_rotation": "PCA-RR",
     "bth": "BTH",
     "mcmsh": "MCMSH",
     "conmh": "ConMH",
