@@ -22,6 +22,13 @@ METHOD_LABELS = {
 }
 """In the order of legends and tables: lower bounds, earlier methods, CHAIN and CHAIN+."""
 
+FLOAT_LABELS = {
+    "raw": "float features",
+    "centred": "float features, centred",
+    "centred_halves": "float features, centred halves",
+}
+"""The variants of the CNN's features without a code."""
+
 DATASET_LABELS = {
     "demo": "Demo",
     "fcvid": "FCVID",
