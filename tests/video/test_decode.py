@@ -1,4 +1,5 @@
 import errno
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import floor
@@ -11,7 +12,9 @@ import pytest
 from av.stream import Disposition
 
 from chain.video import decode
-from chain.video.decode import VideoError, midpoints, read_clip
+from chain.video.container import Media, VideoError
+from chain.video.decode import midpoints, read_clip
+from chain.video.square import SCALING, to_square
 
 LEVELS = list(range(20, 220, 5))  # 40 frames, far enough apart to survive compression
 
@@ -173,13 +176,12 @@ def test_only_the_kept_frames_are_converted(
     tmp_path: Path, moving_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converted = []
-    plain = decode._to_square
 
-    def counting(size: int) -> Callable[[av.VideoFrame], np.ndarray]:
-        convert = plain(size)
-        return lambda frame: converted.append(frame) or convert(frame)
+    def counting(*arguments: object) -> Callable[..., np.ndarray]:
+        convert = to_square(*arguments)
+        return lambda *frames: converted.append(frames) or convert(*frames)
 
-    monkeypatch.setattr(decode, "_to_square", counting)
+    monkeypatch.setattr(decode, "to_square", counting)
     read_clip(moving_clip(tmp_path / "clip.avi"), 6, 32)
     assert len(converted) == 6
 
@@ -200,15 +202,23 @@ class BreaksOff:
         self.error = error
 
     def demux(self, stream: None) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(size=1)
+        yield SimpleNamespace(size=1, is_corrupt=False)
         raise self.error
 
 
-def test_damage_between_packets_ends_a_clip_but_a_disk_error_does_not() -> None:
-    damage = av.InvalidDataError(1, "Invalid data found")
-    assert len(list(decode._packets(BreaksOff(damage), None))) == 1
-    with pytest.raises(av.OSError):
-        list(decode._packets(BreaksOff(av.OSError(errno.EIO, "Input/output error")), None))
+@pytest.mark.parametrize(
+    "error", [av.InvalidDataError(1, "Invalid data"), av.OSError(errno.EIO, "Input/output error")]
+)
+def test_an_error_between_packets_ends_a_clip_which_is_then_damaged(error: av.FFmpegError) -> None:
+    media = Media(BreaksOff(error), None, time.monotonic() + 60)
+    assert len(list(media.packets())) == 1
+    assert media.damaged
+
+
+def test_an_error_after_the_deadline_is_no_end_of_a_clip() -> None:
+    error = av.ExitError(1, "Immediate exit requested")
+    with pytest.raises(VideoError, match=r"^takes longer"):
+        list(Media(BreaksOff(error), None, time.monotonic() - 1).packets())
 
 
 @pytest.mark.parametrize("shape", [(32, 96), (96, 32)])
@@ -247,10 +257,10 @@ def test_scaling_in_planes_changes_nothing(layout: str, height: int, width: int,
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=layout)
     across = round(width * size / height)
-    packed = frame.reformat(across, size, format="rgb24", interpolation=decode.SCALING, threads=1)
+    packed = frame.reformat(across, size, format="rgb24", interpolation=SCALING, threads=1)
     left = (across - size) // 2
     expected = packed.to_ndarray()[:, left : left + size]
-    np.testing.assert_array_equal(decode._to_square(size)(frame), expected)
+    np.testing.assert_array_equal(to_square(size, None)(None, frame, None), expected)
 
 
 @pytest.mark.parametrize("name", ["c:lip.avi", "http:clip.avi", "%03d.avi", "a b'\".avi", "-.avi"])
@@ -290,7 +300,7 @@ def test_sound_alone(tmp_path: Path) -> None:
 
 
 def test_sound_with_a_cover_picture(tmp_path: Path) -> None:
-    path = write_sound(tmp_path / "clip.mp3", picture=True)
+    path = write_sound(tmp_path / "clip.mp4", picture=True)
     with av.open(str(path)) as container:
         assert container.streams.video
     with pytest.raises(VideoError, match=r"^no video stream$"):

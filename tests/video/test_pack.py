@@ -208,7 +208,7 @@ def test_goes_on_after_a_kill(
         [sys.executable, "-c", SLOW_RUN, str(root), str(tmp_path / "out"), str(scratch)],
         stderr=subprocess.DEVNULL,
     )
-    done = scratch / "done.npy"
+    done = scratch / "notes.npy"
     while not done.exists() or (np.load(done)["decoded"] > 0).sum() < 3:
         assert process.poll() is None
         time.sleep(0.01)
@@ -226,7 +226,7 @@ def test_goes_on_after_a_kill(
 
 def test_killed_while_scratch_was_being_made(root: Path, tmp_path: Path, scratch: Path) -> None:
     (scratch / "frames.npy").write_bytes(b"half a header")
-    (scratch / ".done.1.partial.npy").write_bytes(b"half")
+    (scratch / ".notes.1.partial.npy").write_bytes(b"half")
     assert pack_frames(manifest_of(root), root, tmp_path / "out", CONFIG, 2, scratch).good == CLIPS
 
 
