@@ -110,12 +110,13 @@ def opened(path: Path, until: float) -> Iterator[Media]:
     Raises VideoError if there is no such stream, if a frame has more than LARGEST pixels, or if
     FFmpeg fails.
     """
+    bounds = {"max_pixels": str(2 * LARGEST)}  # FFmpeg counts the margins of its buffers
     try:
         container = av.open(
             f"file:{path}",
             metadata_errors="replace",
             container_options={"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"},
-            options={"max_pixels": str(LARGEST)},
+            options=bounds,
             timeout=max(until - time.monotonic(), 1.0),
         )
     except av.ArgumentError:
@@ -130,6 +131,7 @@ def opened(path: Path, until: float) -> Iterator[Media]:
         # With several threads, damaged data gives different frames from run to run. Clips are
         # decoded in parallel instead.
         decoder.thread_count = 1
+        decoder.options = bounds
         if decoder.name == "hevc":  # its decoder would drop all frames after a lost one
             decoder.flags |= Flags.output_corrupt
         try:
@@ -160,4 +162,4 @@ def _kind(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     found = (kind for head, kind in TEXTS.items() if start.startswith(head))
-    return f"{next(found, 'no format that holds video')}"
+    return next(found, "no format that holds video")

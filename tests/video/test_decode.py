@@ -221,6 +221,63 @@ def test_an_error_after_the_deadline_is_no_end_of_a_clip() -> None:
         list(Media(BreaksOff(error), None, time.monotonic() - 1).packets())
 
 
+def test_damage_is_reported(tmp_path: Path, moving_clip: Callable[..., Path]) -> None:
+    path = moving_clip(tmp_path / "clip.mkv", codec="libx264")
+    assert not read_clip(path, 3, 32).damaged
+    damage(path, 0.3, 0.6)
+    clip = read_clip(path, 3, 32)
+    assert clip.damaged and clip.decoded < 120
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+@pytest.mark.parametrize("late", [False, True])
+def test_joined_recordings_are_as_long_as_their_parts(
+    tmp_path: Path, grey_clip: Callable[..., Path], suffix: str, late: bool
+) -> None:
+    """The clock of the second goes back, or leaps by minutes."""
+    codec = {"ts": "libx264", "mpg": "mpeg2video"}[suffix]
+    first = grey_clip(tmp_path / f"first.{suffix}", LEVELS, codec=codec, fps=25)
+    second = tmp_path / f"second.{suffix}"
+    with av.open(str(first)) as source, av.open(str(second), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                shift = 300 * 90_000 if late else 0
+                packet.pts += shift
+                packet.dts = packet.dts + shift if packet.dts is not None else packet.pts
+                packet.stream = stream
+                target.mux(packet)
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    alone, clip = read_clip(first, 4, 16), read_clip(joined, 8, 16)
+    assert clip.decoded == 2 * alone.decoded == 80
+    assert alone.duration == pytest.approx(40 / 25, abs=0.05)
+    assert clip.duration == pytest.approx(80 / 25, abs=0.1)
+    assert (np.diff(clip.times) > 0).all()
+    assert levels_of(clip.images) == 2 * levels_of(alone.images)
+
+
+def test_without_leaps_by_hand() -> None:
+    assert decode._without_leaps([5.0, 5.5, 6.0, 6.5]).tolist() == [0, 0.5, 1, 1.5]
+    assert decode._without_leaps([5.0, 5.5, 1.0, 1.5, 90.0]).tolist() == [0, 0.5, 1, 1.5, 2]
+    assert decode._without_leaps([7.0]).tolist() == [0]
+    assert decode._without_leaps([7.0, 2.0]).tolist() == [0, 0]
+
+
+def test_pauses_in_other_formats_are_kept(tmp_path: Path, grey_clip: Callable[..., Path]) -> None:
+    """A screen recording may show one frame for a minute."""
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for pts in (0, 1, 600, 601):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 48, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    np.testing.assert_allclose(read_clip(path, 4, 16).times, [0, 0.1, 60, 60.1], atol=2e-3)
+
+
 @pytest.mark.parametrize("shape", [(32, 96), (96, 32)])
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_centre_square(
