@@ -11,7 +11,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from chain.core.errors import InputError
-from chain.datasets.manifest import COLUMNS, file_sha256, is_storable
+from chain.datasets.manifest import COLUMNS, file_sha256
+from chain.datasets.storable import is_storable
 
 log = logging.getLogger(__name__)
 

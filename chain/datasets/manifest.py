@@ -1,7 +1,6 @@
 """The manifest, a table with one row for each clip of a data set, and the roles of its splits."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -31,24 +30,8 @@ class Roles(Parameters):
 
 
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
-    """Write the columns id, path, bytes, sha256, labels and split as CSV.
-
-    Raises InputError if a text in them is not storable, so that no clip ever becomes two rows.
-    """
-    for column in ("id", "path", "labels", "split"):
-        for text in manifest[column]:
-            if not is_storable(text):
-                raise InputError(
-                    f"{path}: {column} {text!r} is not UTF-8 or has control characters, such as "
-                    "line breaks"
-                )
+    """Write the columns id, path, bytes, sha256, labels and split as CSV."""
     write_csv(path, manifest[COLUMNS])
-
-
-def is_storable(text: str) -> bool:
-    """Whether tables can hold a text: it has no control characters, and was not broken UTF-8."""
-    kinds = {unicodedata.category(character) for character in text}
-    return kinds.isdisjoint(("Cc", "Cs", "Zl", "Zp"))  # control, half of a pair, line, paragraph
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
