@@ -1,5 +1,6 @@
 """Opening video files: which formats are read, which stream is taken, and how long it may last."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ class Media:
 
 def deadline(path: Path) -> float:
     """When reading the file must have ended, as `time.monotonic` counts."""
-    size = path.stat().st_size if path.is_file() else 0
+    size = os.path.getsize(path) if os.path.isfile(path) else 0  # Path.is_file may raise OSError
     return time.monotonic() + PATIENCE + PATIENCE_PER_BYTE * size
 
 

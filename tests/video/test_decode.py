@@ -397,3 +397,5 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_clip(tmp_path / "nowhere.mp4", 4, 16)
     with pytest.raises(VideoError, match=r"^cannot be opened: "):
         read_clip(tmp_path, 4, 16)
+    with pytest.raises(VideoError, match=r"^cannot be opened: File name too long$"):
+        read_clip(tmp_path / ("a" * 300), 4, 16)
