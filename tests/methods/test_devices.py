@@ -3,7 +3,7 @@
 PyTorch's fake tensors have a device and a shape, but no numbers. They refuse to compute on tensors
 of two devices, as CUDA does. Without a driver autograd can not follow them backwards on `cuda`: it
 asks CUDA for its streams. So gradients are computed on the device `meta`, which needs no driver and
-refuses a mixture as well. `start_epoch` clusters numbers, so it runs on the CPU before the copy.
+refuses most mixtures. `start_epoch` clusters numbers, so it runs on the CPU before the copy.
 """
 
 from collections.abc import Iterator
