@@ -95,9 +95,9 @@ def backbone(case: Case) -> Backbone:
     return network.eval().requires_grad_(False)
 
 
-def extractor(case: Case, threads: int) -> FeatureExtractor:
+def extractor(case: Case, threads: int, device: torch.device = CPU) -> FeatureExtractor:
     torch.set_num_threads(threads)
-    return FeatureExtractor(backbone(case), case.size, CPU)
+    return FeatureExtractor(backbone(case), case.size, device)
 
 
 def clips(case: Case) -> NDArray[np.uint8]:
@@ -121,8 +121,8 @@ def draws(case: Case, clip: int, config: AugmentConfig) -> Augmentation:
     return view_augmentations(clip, case.views, case.frames, "consistent", config, 0)
 
 
-def ahead(case: Case, threads: int, what: str) -> Work:
-    extract, frames, config = extractor(case, threads), clips(case), augment_config()
+def ahead(case: Case, threads: int, what: str, device: torch.device = CPU) -> Work:
+    extract, frames, config = extractor(case, threads, device), clips(case), augment_config()
     bank = BankConfig(views=case.views, seed=0, spatial=["consistent"])
     train = np.arange(case.clips if what == VIEWS else 0)
 
@@ -153,16 +153,22 @@ def random_images(case: Case, count: int) -> Tensor:
     return torch.rand(count, 3, case.size, case.size, generator=generator)
 
 
-def other(case: Case, threads: int, layout: torch.memory_format, precision: torch.dtype) -> Work:
+def other(
+    case: Case,
+    threads: int,
+    layout: torch.memory_format,
+    precision: torch.dtype,
+    device: torch.device = CPU,
+) -> Work:
     """The CNN alone on one batch; returns its features."""
     torch.set_num_threads(threads)
-    network = backbone(case).network.to(precision, memory_format=layout)  # type: ignore[call-overload]
-    images = random_images(case, case.frames).to(precision, memory_format=layout)
+    network = backbone(case).network.to(device, precision, memory_format=layout)  # type: ignore[call-overload]
+    images = random_images(case, case.frames).to(device, precision, memory_format=layout)
 
     @torch.inference_mode()
     def work() -> Any:
         features: Tensor = network(images)
-        return features.float().numpy()
+        return features.float().cpu().numpy()
 
     return work
 
@@ -258,10 +264,9 @@ def print_others(cases: list[Case], threads: int, rounds: int) -> None:
         expected = measured[REFERENCE].results[0]
         for way, got in measured.items():
             features = got.results[0]
-            difference = np.abs(features - expected).max() / np.abs(expected).max()
             print(
                 f"| {case} | {way} | {case.frames / got.median:,.1f} "
-                f"| {measured['fp32'].times(got):.2f} | {difference:.1e} "
+                f"| {measured['fp32'].times(got):.2f} | {difference(features, expected):.1e} "
                 f"| {cosines(features, expected).min():.5f} |",
                 flush=True,
             )
@@ -270,6 +275,11 @@ def print_others(cases: list[Case], threads: int, rounds: int) -> None:
         shares.append(f"| {case} | {case.frames} | {case.views} | {sum(parts):.2f} | {percent} |")
     print(f"\n| CNN | frames | views | s a clip | {' | '.join(PARTS)} |")
     print("|---|--:|--:|--:|--:|--:|--:|", *shares, sep="\n")
+
+
+def difference(features: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """The largest of a feature from the expected one, as a share of the largest of these."""
+    return float(np.abs(features - expected).max() / np.abs(expected).max())
 
 
 def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> Tensor:

@@ -69,7 +69,7 @@ class Stage:
 
     def kept(self) -> int:
         """Clips that unfinished work has noted as done."""
-        for notes in self.project.glob(f".scratch/{self.name}-*/done.npy"):
+        for notes in self.project.glob(f".scratch/{self.name}-*/notes.npy"):
             return int(np.count_nonzero(np.load(notes)["decoded"]))
         for marker in self.project.glob(f".scratch/{self.name}-*/clips_done"):
             return int(marker.read_text())

@@ -30,6 +30,7 @@ from scipy.io import savemat
 from scipy.sparse import random_array
 
 from benchmarks.published import ROOT, published
+from benchmarks.training import run_training
 from chain.core import params
 from chain.core.files import replacing, write_csv
 from chain.core.runtime import RuntimeConfig, return_freed_memory, set_up
@@ -41,7 +42,6 @@ from chain.models.transformer import recompute_blocks
 from chain.retrieval.codes import Codes
 from chain.retrieval.evaluate import evaluate
 from chain.training.encode import encode_store
-from chain.training.loop import train
 from chain.views.store import FeatureStore
 
 Work = Callable[[], object]
@@ -158,7 +158,7 @@ def step(folder: Path, name: str, clips: int) -> Work:
     """An epoch of the training loop."""
     model, store = opened(folder, name, clips, {"training": {"epochs": 1}})
     model.fit(store)
-    return partial(run_epoch, model, store)
+    return partial(run_training, model, store)
 
 
 def recomputed(folder: Path, name: str, clips: int) -> Work:
@@ -167,12 +167,7 @@ def recomputed(folder: Path, name: str, clips: int) -> Work:
     recompute_blocks(model)
     return_freed_memory()
     model.fit(store)
-    return partial(run_epoch, model, store)
-
-
-def run_epoch(model: Method, store: FeatureStore) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        train(model, store, 0, CPU, Path(scratch))
+    return partial(run_training, model, store)
 
 
 def encode(folder: Path, name: str, clips: int) -> Work:

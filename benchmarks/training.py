@@ -13,7 +13,9 @@ One thread unless told: several wait for each other wherever a core is busy with
 import argparse
 import tempfile
 import time
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from chain.core import params
 from chain.core.files import write_csv
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.methods import method_class
+from chain.methods.base import Method
 from chain.training.loop import build, train
 from chain.views.store import FeatureStore
 
@@ -61,30 +64,79 @@ QUICK = Case(batch=8, steps=1, threads=1)
 
 @dataclass
 class Clock:
-    """Seconds of the parts of a step; each ends where the next one begins."""
+    """Seconds of the parts of a step; each ends where the next one begins.
 
-    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    A GPU first finishes a part, so that the next one can't hide behind it.
+    """
+
+    device: torch.device = CPU
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     last: float = 0.0
 
     def start(self) -> None:
+        finish(self.device)
         self.last = time.perf_counter()
 
     def end(self, part: str) -> None:
+        finish(self.device)
         now = time.perf_counter()
         self.spent[part] += now - self.last
         self.last = now
 
 
-def make_features(folder: Path, clips: int) -> None:
+def finish(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def clocked(model: Method, device: torch.device = CPU) -> Iterator[Clock]:
+    """A clock of each of PARTS while `model` trains, and of the `copy` of a batch to its device."""
+    draw, losses = model.draw, model.losses
+    clock = Clock(device)
+
+    def timed_draw(*arguments: Any) -> Any:
+        clock.start()
+        batch = draw(*arguments)
+        clock.end("draw")
+        return batch
+
+    def timed_losses(*batch: Any) -> Any:
+        clock.end("copy")
+        parts = losses(*batch)
+        clock.end("forward")
+        return parts
+
+    vars(model).update(draw=timed_draw, losses=timed_losses)
+    hooks = (
+        register_optimizer_step_pre_hook(lambda *_: clock.end("backward")),
+        register_optimizer_step_post_hook(lambda *_: clock.end("optimiser")),
+    )
+    try:
+        yield clock
+    finally:
+        for hook in hooks:
+            hook.remove()
+        vars(model).update(draw=draw, losses=losses)
+
+
+def run_training(model: Method, store: FeatureStore, device: torch.device = CPU) -> pd.DataFrame:
+    """The training loop from its start, whose checkpoints are thrown away; returns the history."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return train(model, store, 0, device, Path(scratch))
+
+
+def make_features(folder: Path, clips: int, width: int = WIDTH) -> None:
     """A store of clips of three shots: clean features, and a bank of disturbed ones."""
     random = np.random.default_rng(0)
 
     def noise(*shape: int) -> Any:
         return random.standard_normal(shape, dtype=np.float32)
 
-    shots = noise(clips, 3, WIDTH).repeat([12, 10, 10], axis=1)  # (N, DENSE, F)
-    clean = np.maximum(shots + noise(DENSE, WIDTH) / 2, 0).astype(np.float16)
-    bank = np.stack([clean * (1 + noise(clips, 1, WIDTH) / 4) for _ in range(VIEWS)], axis=1)
+    shots = noise(clips, 3, width).repeat([12, 10, 10], axis=1)  # (N, DENSE, F)
+    clean = np.maximum(shots + noise(DENSE, width) / 2, 0).astype(np.float16)
+    bank = np.stack([clean * (1 + noise(clips, 1, width) / 4) for _ in range(VIEWS)], axis=1)
     np.save(folder / "clean.npy", clean)
     np.save(folder / "bank_consistent.npy", bank.astype(np.float16))
     np.save(folder / "train.npy", np.arange(clips))
@@ -106,28 +158,10 @@ def ours(folder: Path, method: str, case: Case, in_memory: bool) -> Work:
         banks = {kind: np.array(bank) for kind, bank in store.banks.items()}
         store = replace(store, clean=np.array(store.clean), banks=banks)
     model = build(method_class(method), config, store, BITS, seed=0)
-    draw, losses = model.draw, model.losses
-    clock = Clock()
-
-    def timed_draw(*arguments: Any) -> Any:
-        clock.start()
-        batch = draw(*arguments)
-        clock.end("draw")
-        return batch
-
-    def timed_losses(*batch: Any) -> Any:
-        parts = losses(*batch)
-        clock.end("forward")
-        return parts
-
-    vars(model).update(draw=timed_draw, losses=timed_losses)
-    register_optimizer_step_pre_hook(lambda *_: clock.end("backward"))
-    register_optimizer_step_post_hook(lambda *_: clock.end("optimiser"))
 
     def work() -> dict[str, float]:
-        clock.spent = dict.fromkeys(PARTS, 0.0)
-        with tempfile.TemporaryDirectory() as scratch:
-            train(model, store, 0, CPU, Path(scratch))
+        with clocked(model) as clock:
+            run_training(model, store)
         return clock.spent
 
     return work

@@ -1,4 +1,4 @@
-"""mAP@K of the CNN's mean-pooled float features: what the codes are made from, without a code."""
+"""mAP@K of the CNN's pooled float features: what the codes are made from, without a code."""
 
 import numpy as np
 
@@ -23,9 +23,8 @@ def floats(dataset: str) -> str:
         tables = evaluate_floats(clean, index, roles, topk)
         for name, table in tables.items():
             write_csv(out / f"{name}.csv", table)
-    scores = tables["map"].set_index("k")["map_strict"]
-    shown = ", ".join(f"mAP@{k} {value:.3f}" for k, value in scores.items())
-    return f"floats: float features on {dataset}, strict: {shown}"
+    scores = tables["map"].pivot(index="variant", columns="k", values="map_strict")
+    return f"floats: float features on {dataset}, strict mAP@K:\n{scores.round(3).to_string()}"
 
 
 if __name__ == "__main__":

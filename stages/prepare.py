@@ -8,6 +8,7 @@ from chain.core.runtime import RuntimeConfig
 from chain.core.scratch import scratch_folder
 from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
 from chain.datasets.sources import SOURCES, source_config, wanted_downloads
+from chain.datasets.storable import check_storable
 from chain.downloads.fetch import obtain
 from stages.common import ARTIFACTS, data_root, parsed, profile, run
 
@@ -23,6 +24,7 @@ def prepare(dataset: str) -> str:
         root = data_root(source["root"]) if "root" in source else scratch
         fetched = [obtain(one, root) for one in wanted_downloads(source, "source", file)]
         manifest = index(config, root, workers)
+        check_storable(manifest)
         if has_labels(manifest):
             check_retrieval(manifest, roles)
         write_manifest(scratch / "manifest.csv", manifest)

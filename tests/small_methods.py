@@ -24,6 +24,8 @@ SIZE = {"width": 16, "depth": 1, "heads": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "lsh": {},
     "pca_itq": {},
+    "pca_itq_halves": {},
+    "pca_rotation": {},
     "bth": {"width": 16, "anchors": 6, "pretrain_epochs": 1},
     "mcmsh": {"width": 16, "clusters": 6},
     "conmh": {"encoder": SIZE, "decoder": SIZE, "mask_ratio": 0.5},

@@ -15,6 +15,8 @@ RULE = (
     "all curves cover, beside its range over all pairings of seeds. It is reproduced if the mean "
     "curve is the higher one at every recall and the whole range lies above 0. An aim is reached "
     "if the interval lies wholly above 0 and the measured gain is at least what it asks for. "
+    "The best float features are the variant (raw, centred or centred halves) of the highest "
+    f"mAP@{K} over all queries of the data set. "
     "*Seeds* is the smaller number of trainings on the two sides: where it is 1, the interval "
     "covers the choice of queries only."
 )

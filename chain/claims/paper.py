@@ -11,7 +11,7 @@ Kind = Literal["gain", "precision"]
 
 @dataclass(frozen=True)
 class Side:
-    """A method of the grid, the float features or, with `ablation`, a variant of CHAIN."""
+    """A method of the grid, the best float features or, with `ablation`, a variant of CHAIN."""
 
     name: str
     ablation: str | None = None

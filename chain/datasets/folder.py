@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -42,20 +44,16 @@ def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame
     """The manifest of all clips under `root`, hashed by `workers` threads.
 
     * A clip's category is the first folder of its path. A clip directly in `root` has none.
-    * Hidden files and folders are left out.
+    * A clip's id is its path without the suffix. Clips that differ in their suffix only, such as
+      `a/1.mov` and `a/1.mp4`, keep it in their ids.
+    * Hidden files and folders are left out, and so is what `find_clips` warns of.
     * With a split file, clips that it does not list are left out. They are logged, and so are
       listed clips that do not exist.
 
-    Raises InputError if `root` holds no clips, if two clips differ in their suffix only, or if the
-    split file is unusable.
+    Raises InputError if `root` holds no clips, or if the split file is unusable.
     """
     paths = find_clips(root, config.extensions)
-    by_id: dict[str, str] = {}
-    for path in paths:
-        name = str(PurePosixPath(path).with_suffix(""))
-        if name in by_id:
-            raise InputError(f"{root}: {by_id[name]} and {path} differ in their suffix only")
-        by_id[name] = path
+    by_id = _by_id(paths)
     if config.split_file is None:
         labels = {name: _category(root, path) for name, path in by_id.items()}
         splits = _share_out(labels, config.shares)
@@ -75,6 +73,14 @@ def index_folder(config: FolderConfig, root: Path, workers: int) -> pd.DataFrame
     manifest = make_manifest(root, by_id, labels, splits, workers)
     log.info("%s: %d clips in %d categories", root, len(by_id), len(set(labels.values()) - {""}))
     return manifest
+
+
+def _by_id(paths: Sequence[str]) -> dict[str, str]:
+    """The paths by the clips' ids: the path without its suffix where that is only one clip's."""
+    names = {path: str(PurePosixPath(path).with_suffix("")) for path in paths}
+    while shared := {name for name, count in Counter(names.values()).items() if count > 1}:
+        names |= {path: path for path, name in names.items() if name in shared}
+    return {name: path for path, name in names.items()}
 
 
 def _category(root: Path, path: str) -> str:
@@ -105,6 +111,8 @@ def _read_split_file(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such split file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: not a CSV file: {' '.join(str(error).split())}") from None
     for column in ("path", "split"):

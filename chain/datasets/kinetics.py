@@ -1,10 +1,10 @@
 """Kinetics (arXiv 1705.06950), or any data set that is listed in its CSV format.
 
-The root holds:
+The root holds two kinds of files:
 
-* CSV files with the columns label, youtube_id, time_start, time_end (both in whole seconds) and
-  split; other columns are ignored;
-* the clips, `[<split>/][<label>/]<youtube_id>_<start>_<end>.mp4` with both times in six digits.
+* CSV files have the columns label, youtube_id, time_start, time_end (both in whole seconds) and
+  split. Other columns are ignored.
+* Clips are `[<split>/][<label>/]<youtube_id>_<start>_<end>.mp4`, with both times in six digits.
 """
 
 import csv
@@ -29,7 +29,7 @@ NEEDED = ("label", "youtube_id", "time_start", "time_end", "split")
 
 
 class KineticsConfig(Parameters):
-    """Where the data set and its CSV files are; the files relative to the root, or absolute."""
+    """Where the data set and its CSV files are. Paths are absolute or relative to the root."""
 
     root: str
     csv_files: Annotated[list[str], Field(min_length=1)]

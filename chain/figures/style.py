@@ -41,11 +41,13 @@ class MethodStyle:
     width: float = 1.4
 
 
-# The colours are those of Okabe & Ito (2008), and two of Paul Tol. The colour-blind can tell them
+# The colours are those of Okabe & Ito (2008), and four of Paul Tol. The colour-blind can tell them
 # apart.
 METHOD_STYLES = {
     "lsh": MethodStyle("#8a8a8a", "v", ":"),
     "pca_itq": MethodStyle("#56b4e9", "^", ":"),
+    "pca_itq_halves": MethodStyle("#882255", "*", ":"),
+    "pca_rotation": MethodStyle("#ddcc77", "H", ":"),
     "bth": MethodStyle("#e69f00", ">", "--"),
     "mcmsh": MethodStyle("#009e73", "D", "--"),
     "conmh": MethodStyle("#0072b2", "s", "-"),

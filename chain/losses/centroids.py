@@ -15,7 +15,7 @@ def centroid_contrast(codes: Tensor, centroids: Tensor, concentrations: Tensor) 
     same centroid, each has it once as its answer and once as a negative.
 
     Args:
-        codes: (B, D) codes of any length.
+        codes: (B, D) codes of any norm.
         centroids: (B + R, D) of length 1: the codes' own, in their order, and R negatives.
         concentrations: (B + R,) of these centroids, above 0.
 

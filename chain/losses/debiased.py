@@ -16,7 +16,7 @@ def debiased_contrastive(z1: Tensor, z2: Tensor, temperature: float, tau_plus: f
         loss = mean over the 2B anchors of -log(pos / (pos + Ng))
 
     Args:
-        z1: (B, D) first views, of any length.
+        z1: (B, D) first views, of any norm.
         z2: (B, D) second views.
         temperature: above 0.
         tau_plus: prior probability, in [0, 1), that a negative is of the anchor's class. With 0

@@ -8,8 +8,8 @@ def nearest_centre(codes: Tensor, centres: Tensor, temperature: float) -> Tensor
     """Cross-entropy over cosine / temperature, whose target is a code's own nearest centre.
 
     Args:
-        codes: (B, D) codes of any length, since similarity is the cosine.
-        centres: (K, D) centres of any length but 0.
+        codes: (B, D) codes of any norm, since similarity is the cosine.
+        centres: (K, D) centres of any norm but 0.
         temperature: above 0.
 
     Returns:

@@ -11,7 +11,7 @@ def neighbourhood(code1: Tensor, code2: Tensor, features: Tensor) -> Tensor:
     """Mean squared difference between the cosines of codes and those of features.
 
     Args:
-        code1, code2: (B, b) the codes of two views of each video, of any length but 0.
+        code1, code2: (B, b) the codes of two views of each video, of any norm but 0.
         features: (B, F) one vector for each video, which gets no gradient.
 
     Returns:

@@ -12,7 +12,7 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     itself.
 
     Args:
-        z1: (B, D) first views, of any length, since similarity is the cosine.
+        z1: (B, D) first views, of any norm, since similarity is the cosine.
         z2: (B, D) second views.
         temperature: above 0.
 

@@ -19,7 +19,7 @@ def scene_contrast(frames: Tensor, scenes: Tensor, temperature: float) -> Tensor
     """Cross entropy of each frame's scene, by cosine / temperature to its video's prototypes.
 
     Args:
-        frames: (B, T, D) frame representations, of any length.
+        frames: (B, T, D) frame representations, of any norm.
         scenes: (B, T) int64, the number of each frame's scene, from 0. Not all numbers need occur.
             A frame of -1 has no scene and does not count.
         temperature: above 0.

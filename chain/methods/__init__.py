@@ -16,6 +16,8 @@ from chain.methods.base import Method, MethodConfig
 METHODS = {
     "lsh": "LSH",
     "pca_itq": "PCAITQ",
+    "pca_itq_halves": "PCAITQHalves",
+    "pca_rotation": "PCARotation",
     "bth": "BTH",
     "mcmsh": "MCMSH",
     "conmh": "ConMH",

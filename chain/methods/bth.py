@@ -6,18 +6,19 @@ clips, and to draw a clip's mean hidden state to its anchor. Anchors and pairs c
 that was trained by reconstruction alone. So a run has two phases, and the second begins with fresh
 weights and a fresh optimiser.
 
-Network, losses, their weights and pairs are those of the authors' released code. What differs on
-purpose (released: here; why):
+Network, losses, their weights and pairs are those of the authors' released code. This differs on
+purpose:
 
-* Target of the reconstruction (the masked clip itself: the clean clip). Its code masks in place.
-* Masks (last until the epoch ends: new at each step). That is the same slip.
-* A replaced frame (any of the training set: any other of the batch). It saves further reading.
-* Decoder's bias (PyTorch's default: starts at the mean feature). See `fit`.
-* Pre-training (a run of its own, of unknown length: `pretrain_epochs`).
-* k-means (16 rounds from random starts, empty clusters dropped: k-means++, to the end, all kept).
-* A clip without dissimilar ones (the code fails: the clip of least affinity). Only a set of very
-  few clips has such.
-* The sign of 0 (−1 in a frame's code, 0 in a clip's: +1). A code has two values.
+| what | released | here |
+|---|---|---|
+| target of the reconstruction | the masked clip, since masking is in place | the clean clip |
+| masks | last until the epoch ends, by the same slip | new at each step |
+| a replaced frame | any of the training set | any other of the batch, which saves reading |
+| decoder's bias | PyTorch's default | starts at the mean feature (see `fit`) |
+| pre-training | a run of its own, of unknown length | `pretrain_epochs` |
+| k-means | 16 rounds from random starts, empty clusters dropped | k-means++, to the end, all kept |
+| a clip without dissimilar ones (in tiny sets) | the code fails | takes that of least affinity |
+| the sign of 0 | −1 in a frame's code, 0 in a clip's | +1, since a code has two values |
 """
 
 from typing import Annotated, Any, Self

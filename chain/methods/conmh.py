@@ -3,11 +3,12 @@
 The frames of a clip are permuted at random, and the first and the last of them make two views. Each
 view passes an asymmetric masked autoencoder that predicts the frames which the view does not see.
 Its bottleneck is a binary code per frame, and the mean codes of the two views are contrasted with a
-debiased loss. All this, and the initial weights, follow the released code. Different on purpose
-(released: here; why):
+debiased loss. All this, and the initial weights, follow the released code. Two things differ on
+purpose:
 
-* Epochs (one more than configured: as configured). The released loop counts from 0 to that number.
-* The sign of a mean code of 0 (0: +1). A code has two values.
+* Training lasts as many epochs as are configured. The released code trains for one more, since it
+  counts from 0 to that number.
+* A mean code of 0 has the sign +1, because a code has two values. The released code has 0 there.
 """
 
 from typing import Annotated, ClassVar, Self

@@ -16,19 +16,19 @@ Clusters come from k-means on mean CNN features. Their centres, brought to the n
 PCA, are fixed. Similar and dissimilar clips are drawn as in BTH (models/anchor_graph.py), with
 these centres as anchors.
 
-Network, losses, weights, targets and pairs are those of the authors' released code. What differs
-on purpose (released: here; why):
+Network, losses, weights, targets and pairs are those of the authors' released code. This differs
+on purpose:
 
-* α of a trained network (not saved, 1 in a later evaluation: that of the last epoch, saved). The
-  signs of the codes depend on it.
-* Masks (last until the epoch ends: new at each step). Its code masks in place, which is a slip.
-* A replaced frame (any of the training set: any other of the batch). It saves further reading.
-* k-means (16 rounds from random starts, empty clusters dropped: k-means++, to the end, all kept).
-* PCA's axes (in the solver's order: the largest variances first). The width keeps what varies most.
-* Fewer clusters than the width (axes of noise: coordinates of 0). PCA gives no more axes.
-* A clip without dissimilar ones (the code fails: the clip of least affinity). Only a set of very
-  few clips has such.
-* The sign of 0 (0: +1). A code has two values.
+| what | released | here |
+|---|---|---|
+| α of a trained network, on which the codes' signs depend | not saved, later 1 | the last, saved |
+| masks | last until the epoch ends, since masking is in place (a slip) | new at each step |
+| a replaced frame | any of the training set | any other of the batch, which saves reading |
+| k-means | 16 rounds from random starts, empty clusters dropped | k-means++, to the end, all kept |
+| PCA's axes | in the solver's order | the largest variances first, to keep what varies most |
+| fewer clusters than the width | axes of noise | coordinates of 0, since PCA has no more axes |
+| a clip without dissimilar ones (in tiny sets) | the code fails | takes that of least affinity |
+| the sign of 0 | 0 | +1, since a code has two values |
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What a method asks of all training clips at once: are they enough, how does it describe them."""
+"""Checks and descriptions of all training clips at once, as methods that cluster them need."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from chain.views.store import FeatureStore
 
 
 def check_clusters(clusters: int, store: FeatureStore, key: str) -> None:
-    """InputError naming the parameter `key` unless there are fewer clusters than training clips."""
+    """Raise InputError, naming the parameter `key`, if the clips are not more than the clusters."""
     if clusters >= len(store.train):
         raise InputError(
             f"{key} is {clusters}, but there are only {len(store.train)} training clips; "
@@ -20,7 +20,7 @@ def check_clusters(clusters: int, store: FeatureStore, key: str) -> None:
 
 
 def check_numbers(codes: Tensor, method: str) -> None:
-    """InputError naming the method unless all codes are finite, as clustering needs them."""
+    """Raise InputError, naming the method, if a code is not finite; k-means could not use it."""
     if not codes.isfinite().all():
         raise InputError(f"{method}: the codes are no longer numbers; lower training.lr")
 

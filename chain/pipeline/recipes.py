@@ -41,7 +41,7 @@ def write_recipe(
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read what `write_recipe` wrote; InputError if it is missing or not that."""
+    """Read what `write_recipe` wrote. Raises InputError if the file is missing or no recipe."""
     try:
         return Recipe.model_validate_json(path.read_text())
     except FileNotFoundError:

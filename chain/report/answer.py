@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from chain.claims.decide import NOT_REPRODUCED, REPRODUCED
 from chain.results.at_k import at_k
+from chain.results.floors import best_floats
 from chain.results.labels import dataset_label, method_label, ordered
 from chain.results.score_cells import mean_and_sd
+from chain.results.table import Table
 
 BASELINE = "conmh"
 NOTHING = "No data set of this run has categories, so there is nothing to evaluate."
@@ -26,11 +29,12 @@ def answer(
     """Two sentences on one data set, with codes of `bits` bits and strict mAP@`k`.
 
     The first names the method with the highest mean over `seeds` seeds. The second says how far it
-    is from ConMH and from the float features that the codes are made from, and which methods do not
-    beat these features. If the data set lacks this K, both tell of the largest smaller one.
+    is from ConMH and from the best variant of the float features that the codes are made from, and
+    which methods do not beat these features. If the data set lacks this K, both tell of the largest
+    smaller one.
 
     `scores` has columns dataset, method, bits, k, map_strict and, for several seeds, sd_strict.
-    `floats` has columns dataset, k and map_strict.
+    `floats` has columns dataset, variant, k and map_strict.
     """
     cell = at_k(scores[(scores["dataset"] == dataset) & (scores["bits"] == bits)], k)
     k = cell["k"].iloc[0]
@@ -39,23 +43,37 @@ def answer(
     best = max(means, key=lambda method: means[method])
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
     first = (
-        f"On {dataset_label(dataset)}, {method_label(best)} ranks best with {bits}-bit codes: its "
-        f"mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, {spread})."
+        f"On {dataset_label(dataset)}, {method_label(best)} has the highest mean with {bits}-bit "
+        f"codes: its mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, {spread})."
     )
-    without_code = floats[(floats["dataset"] == dataset) & (floats["k"] == k)]["map_strict"].item()
+    ranked = best_floats(floats[(floats["dataset"] == dataset) & (floats["k"] == k)])
+    variant, without_code = ranked["variant"].item(), ranked["map_strict"].item()
     gaps = [
-        f"{_gap(means[best], without_code)} the float features that the codes are made from "
-        f"({without_code:.3f})"
+        f"{_gap(means[best], without_code)} the best float features "
+        f"({variant.replace('_', ' ')}, without a code: {without_code:.3f})"
     ]
     if BASELINE in means and best != BASELINE:
         score = mean_and_sd(rows[BASELINE])
         gaps.insert(0, f"{_gap(means[best], means[BASELINE])} {method_label(BASELINE)} ({score})")
-    second = f"That is {_listed(gaps)}"
+    second = f"That is {_listed(gaps)}."
     below = [method_label(method) for method in means if means[method] <= without_code]
     if below:
         verb = "does" if len(below) == 1 else "do"
-        second += f"; {_listed(below)} {verb} not beat the float features"
-    return f"{first} {second}."
+        second += f" {_listed(below)} {verb} not beat these features."
+    return f"{first} {second}"
+
+
+def claims_answer(claims: Table) -> str:
+    """How many of the paper's claims hold; `claims` is the table of `claims_table`."""
+    column = claims.header.index("verdict")
+    verdicts = [row[column].text for row in claims.rows]
+    held, fell = verdicts.count(REPRODUCED), verdicts.count(NOT_REPRODUCED)
+    rest = len(verdicts) - held - fell
+    undecided = f" {rest} could not be decided here." if rest else ""
+    return (
+        f"Of the {len(verdicts)} rows in the table of the paper's claims, {held} are reproduced "
+        f"and {fell} are not.{undecided}"
+    )
 
 
 def _gap(ours: float, theirs: float) -> str:

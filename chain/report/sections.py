@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from chain.claims.claims_table import RULE
+from chain.report.answer import claims_answer
 from chain.report.charts import Chart, method_series
 from chain.report.content import Figure, Section
 from chain.results.labels import dataset_label
@@ -46,7 +47,7 @@ def report_sections(
         for path in sorted((plots / "ablations").glob("*.png"))
     )
     sections = (
-        opening_section(answers, plots),
+        opening_section([*answers, *map(claims_answer, tables["claims"][:1])], plots),
         result_section(scores, tables["retrieval"]),
         Section("Claims of the paper", RULE.replace("*", ""), tables["claims"]),
         *figure_sections(plots),
@@ -74,7 +75,11 @@ def opening_section(answers: Sequence[str], plots: Path) -> Section:
     )
     gallery = plots / GALLERY
     figures = (Figure(gallery, caption),) if gallery.exists() else ()
-    return Section("The answer", "\n\n".join(answers), figures=figures)
+    return Section(
+        "Which method is best, and do the paper's claims hold?",
+        "\n\n".join(answers),
+        figures=figures,
+    )
 
 
 def result_section(scores: pd.DataFrame, tables: tuple[Table, ...]) -> Section:

@@ -9,6 +9,8 @@ from chain.results.published import benchmark
 METHOD_LABELS = {
     "lsh": "LSH",
     "pca_itq": "PCA-ITQ",
+    "pca_itq_halves": "PCA-ITQ halves",
+    "pca_rotation": "PCA-RR",
     "bth": "BTH",
     "mcmsh": "MCMSH",
     "conmh": "ConMH",
@@ -19,6 +21,13 @@ METHOD_LABELS = {
     "chain_plus": "CHAIN+",
 }
 """In the order of legends and tables: lower bounds, earlier methods, CHAIN and CHAIN+."""
+
+FLOAT_LABELS = {
+    "raw": "float features",
+    "centred": "float features, centred",
+    "centred_halves": "float features, centred halves",
+}
+"""The variants of the CNN's features without a code."""
 
 DATASET_LABELS = {
     "demo": "Demo",

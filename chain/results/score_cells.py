@@ -20,12 +20,14 @@ def score_cells(
     """A cell for each row of `scores` (columns map_<protocol> and, for several seeds, sd_...).
 
     Rows with the same values in the columns `contest` compete, and the one with the highest mean is
-    bold. Those that print the same mean share the bold, and a row without a rival has none.
+    bold. Those that print the same mean share the bold, and a row without a rival has none. A
+    column `mark` is printed behind the numbers.
     """
     means = scores[f"map_{protocol}"].map("{:.3f}".format)
     contests = means.groupby([scores[name] for name in contest])
     best = (means == contests.transform("max")) & (contests.transform("size") > 1)
-    texts = [mean_and_sd(row, protocol) for row in scores.to_dict("records")]
+    rows = scores.to_dict("records")
+    texts = [mean_and_sd(row, protocol) + row.get("mark", "") for row in rows]
     cells = [Cell(text, bool(bold)) for text, bold in zip(texts, best, strict=True)]
     return pd.Series(cells, index=scores.index, dtype=object)
 

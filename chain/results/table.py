@@ -27,6 +27,8 @@ class Cell:
 class Table:
     """Rows of cells under a header; `right` tells which columns are set flush right.
 
+    `note` is a paragraph that explains the cells. It stands below the table.
+
     Raises InputError if a row or `right` is not as long as the header.
     """
 
@@ -34,6 +36,7 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     right: tuple[bool, ...]
+    note: str = ""
 
     def __post_init__(self) -> None:
         for line in (self.right, *self.rows):
@@ -43,7 +46,7 @@ class Table:
                 )
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, caption: str = "") -> "Table":
+    def of(cls, frame: pd.DataFrame, caption: str = "", note: str = "") -> "Table":
         """Print `frame` without its index.
 
         * A `Cell` stays as it is, and any other value becomes its `str`.
@@ -56,10 +59,11 @@ class Table:
             tuple(map(str, frame.columns)),
             tuple(tuple(map(_cell, row)) for row in zip(*columns, strict=True)),
             tuple(not any(isinstance(value, str) for value in column) for column in columns),
+            note,
         )
 
     def markdown(self) -> str:
-        """A pipe table that ends in a line break, below a heading if the table has a caption."""
+        """A pipe table that ends in a line break, between the caption as a heading and the note."""
         rule = ["--:" if right else "---" for right in self.right]
         body = [
             [f"**{cell.text}**" if cell.bold else cell.text for cell in row] for row in self.rows
@@ -67,7 +71,8 @@ class Table:
         lines = [self.header, rule, *body]
         escaped = [[text.replace("|", "\\|") for text in line] for line in lines]
         pipes = "".join(f"| {' | '.join(line)} |\n" for line in escaped)
-        return f"### {self.caption}\n\n{pipes}" if self.caption else pipes
+        heading = f"### {self.caption}\n\n" if self.caption else ""
+        return heading + pipes + (f"\n{self.note}\n" if self.note else "")
 
 
 _TABLES = TypeAdapter(tuple[Table, ...])

@@ -15,6 +15,10 @@ from chain.retrieval.relevance import self_matches
 
 BLOCK = 2**23  # similarities that are in memory at once: 32 MiB
 
+VARIANTS = {"raw": (1, False), "centred": (1, True), "centred_halves": (2, True)}
+"""How a clip is represented: by the mean features of so many equal parts, joined, and whether the
+mean over the training clips is subtracted from that."""
+
 
 def float_ap_strict(
     query_features: NDArray[np.floating],
@@ -69,35 +73,69 @@ def evaluate_floats(
 ) -> dict[str, pd.DataFrame]:
     """Evaluate the clips of the query's split against those of the database's by their features.
 
-    A clip is represented by the mean over its frames in `clean` (N, D, F), as in LSH and PCA-ITQ;
-    `index` lists the N clips. The K above the database's size are left out
-    (`chain.retrieval.config.usable`). Returns two tables: `map` with columns seed, k and
-    map_strict, and `queries` with columns seed, id, ap<K>, .... Nothing is random, so the seed is
-    always 0.
+    `clean` (N, D, F) holds the frames of the N clips that `index` lists. Each clip is represented
+    in the ways of `VARIANTS`; one with more parts than D is left out. The K above the database's
+    size are left out, too (`chain.retrieval.config.usable`). Returns two tables:
+
+    * `map` has columns seed, variant, k and map_strict;
+    * `queries` has columns seed, variant, id, ap<K>, ....
+
+    Nothing is random, so the seed is always 0. Raises InputError as `float_ap_strict` does.
     """
     labels, _ = label_matrix(index["labels"])
     ids = index["id"].to_numpy(dtype=np.str_)
-    query, database = select(index, roles.query), select(index, roles.database)
-    precisions = float_ap_strict(
-        _pooled(clean, query),
-        _pooled(clean, database),
-        ids[query],
-        ids[database],
-        labels[query],
-        labels[database],
-        usable(topk, len(database)),
+    train, query, database = (
+        select(index, split) for split in (roles.train, roles.query, roles.database)
     )
-    queries = pd.DataFrame({"id": ids[query], **{f"ap{k}": ap for k, ap in precisions.items()}})
-    means = {"k": list(precisions), "map_strict": [np.nanmean(ap) for ap in precisions.values()]}
-    tables = {"map": pd.DataFrame(means), "queries": queries.dropna(ignore_index=True)}
+    found: dict[str, list[pd.DataFrame]] = {"map": [], "queries": []}
+    for variant, (parts, centred) in VARIANTS.items():
+        if parts > clean.shape[1]:
+            continue
+        centre = _centre(clean, train, parts) if centred else 0
+        precisions = float_ap_strict(
+            _pooled(clean, query, parts) - centre,
+            _pooled(clean, database, parts) - centre,
+            ids[query],
+            ids[database],
+            labels[query],
+            labels[database],
+            usable(topk, len(database)),
+        )
+        means = {"k": list(precisions), "map_strict": list(map(np.nanmean, precisions.values()))}
+        queries = pd.DataFrame({"id": ids[query], **{f"ap{k}": ap for k, ap in precisions.items()}})
+        found["map"].append(pd.DataFrame({"variant": variant, **means}))
+        found["queries"].append(queries.dropna().assign(variant=variant))
+    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
     for table in tables.values():
         table.insert(0, "seed", 0)
+        table.insert(1, "variant", table.pop("variant"))
     return tables
 
 
-def _pooled(clean: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Average clips (N, D, F), of which `rows` (M,) are wanted, over their frames: (M, F)."""
-    return np.stack([clean[clip].mean(axis=0, dtype=np.float32) for clip in rows])
+def part_means(frames: NDArray[np.floating], parts: int) -> NDArray[np.float32]:
+    """The mean features of a clip's equal parts, joined: frames (D, F) -> (parts * F,).
+
+    Where D is no multiple of `parts`, the first parts have a frame more.
+    """
+    split = np.array_split(frames, parts)
+    return np.concatenate([part.mean(axis=0, dtype=np.float32) for part in split])
+
+
+def _pooled(
+    clean: NDArray[np.floating], rows: NDArray[np.int64], parts: int
+) -> NDArray[np.float32]:
+    """The `part_means` of the clips `rows` (M,) of `clean` (N, D, F): (M, parts * F)."""
+    return np.stack([part_means(clean[clip], parts) for clip in rows])
+
+
+def _centre(
+    clean: NDArray[np.floating], rows: NDArray[np.int64], parts: int
+) -> NDArray[np.float32]:
+    """The mean (parts * F,) of the same, of which only one clip is in memory at once."""
+    total = np.zeros(parts * clean.shape[2])
+    for clip in rows:
+        total += part_means(clean[clip], parts)
+    return (total / len(rows)).astype(np.float32)
 
 
 def _nearest(

@@ -57,8 +57,11 @@ def nearest(
     """Find the k items nearest to each query; returns their indices and distances, (Q, k) each.
 
     Ties come in the order of the database index. (The evaluation code of SSVH breaks them by an
-    unstable argsort, so that its figures vary with the version of numpy.) Raises InputError if the
-    code lengths differ and ValueError if k is not in 1..N.
+    unstable argsort, so that its figures vary with the version of numpy.)
+
+    Raises:
+        InputError: the code lengths differ.
+        ValueError: k is not in 1..N.
     """
     indices = np.empty((len(query_codes), _checked(k, database_codes)), dtype=np.int64)
     nearest_distances = np.empty_like(indices)

@@ -1,9 +1,8 @@
 """Codes in a LanceDB table, to which clips are added and from which they are deleted.
 
 LanceDB is optional (`requirements-scale.txt`). A search can be limited to clips that meet an SQL
-condition. It compares the query with every code, so it finds
-the same distances as a flat index. If several clips share the k-th distance, LanceDB chooses among
-them.
+condition. It compares the query with every code, so it finds the same distances as a flat index. If
+several clips share the k-th distance, LanceDB chooses among them.
 """
 
 from collections.abc import Sequence

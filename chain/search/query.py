@@ -14,7 +14,8 @@ from chain.methods.base import Method
 from chain.retrieval.codes import pack
 from chain.search.index import REPRO, Index, Origin, load, search
 from chain.training.encode import encode_store
-from chain.video.decode import VideoError, read_clip
+from chain.video.container import VideoError
+from chain.video.decode import read_clip
 from chain.video.pack import DecodeConfig
 from chain.views.store import FeatureStore
 

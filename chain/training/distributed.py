@@ -18,8 +18,8 @@ right for these reasons:
 
 Results are those of one process up to the order of sums. Dropout is the exception, since each
 process draws masks of its own. The running means of a batch normalisation then are those of the
-first process, which saves them. Processes exchange tensors by gloo on the CPU and by nccl
-on CUDA, where each has a device of its own. CUDA and more than one machine are untested.
+first process, which saves them. Processes exchange tensors by gloo on the CPU and by nccl on CUDA,
+where each has a device of its own. CUDA and more than one machine are untested.
 """
 
 import os

@@ -19,16 +19,18 @@ from tqdm import tqdm
 from chain.core.errors import InputError
 from chain.core.files import replacing, write_csv
 from chain.core.params import Parameters
-from chain.video.decode import Clip, VideoError, read_clip
+from chain.video.container import VideoError
+from chain.video.decode import Clip, read_clip
 
 log = logging.getLogger(__name__)
 
 COMMIT_EVERY = 64  # clips; after a crash, about this many are decoded again
-DONE = np.dtype([("duration", np.float64), ("decoded", np.int64)])
+DONE = np.dtype([("duration", np.float64), ("decoded", np.int64), ("damaged", np.bool_)])
 """The note of a clip, written once its row is on disk; `decoded` is 0 until then."""
+DAMAGED = "damaged, kept with the frames that decode"
 
-Note = tuple[float, int]
-"""The fields of DONE: duration and decoded."""
+Note = tuple[float, int, bool]
+"""The fields of DONE: duration, decoded and damaged."""
 Decode = Callable[[Sequence[Path], Sequence[int], NDArray[np.uint8], int], Iterator[Note | str]]
 """A way to decode clips, given the paths of N clips, the numbers of the rows to fill, all rows
 (N, D, S, S, 3) and the number of workers.
@@ -51,15 +53,19 @@ class DecodeConfig(Parameters):
 
 @dataclass(frozen=True)
 class PackReport:
-    """The number of clips that were packed, and of those that could not be."""
+    """The number of clips that were packed, of those that could not be, and of damaged ones."""
 
     good: int
     bad: int
+    damaged: int
+    """How many of the packed clips have lost frames."""
     out_dir: Path
 
     def __str__(self) -> str:
-        left_out = f", {self.bad} left out (report.csv says why)" if self.bad else ""
-        return f"{self.good} clips in {self.out_dir}{left_out}"
+        left_out = f", {self.bad} left out" if self.bad else ""
+        damaged = f", {self.damaged} damaged" if self.damaged else ""
+        where = " (report.csv says why)" if left_out or damaged else ""
+        return f"{self.good} clips in {self.out_dir}{left_out}{damaged}{where}"
 
 
 def on_threads(
@@ -87,7 +93,7 @@ def keep(clip: Clip | str, rows: NDArray[np.uint8], row: int) -> Note | str:
     if isinstance(clip, str):
         return clip
     rows[row] = clip.images
-    return clip.duration, clip.decoded
+    return clip.duration, clip.decoded, clip.damaged
 
 
 def pack_frames(
@@ -105,7 +111,8 @@ def pack_frames(
 
     * `frames.npy` holds the frames of the N usable clips, (N, D, S, S, 3) uint8 RGB.
     * `index.csv` describes the usable clips: id, labels, split, decoded, duration in seconds.
-    * `report.csv` lists the other clips: id, path, reason.
+    * `report.csv` lists clips with faults: id, path, reason. First come those that were left out,
+      then those that were packed although they are damaged.
 
     If a run is killed, the next one goes on from what `scratch` holds and writes the same bytes.
     Raises InputError if no clip is usable, or if the share of unusable clips exceeds
@@ -121,6 +128,9 @@ def pack_frames(
     culprits = [f"{root}/{clip.path}: {clip.reason}" for clip in bad.itertuples()]
     for culprit in culprits:
         log.warning("left out: %s", culprit)
+    hurt = manifest.iloc[np.flatnonzero(done["damaged"])][["id", "path"]].assign(reason=DAMAGED)
+    for clip in hurt.itertuples():
+        log.warning("%s: %s/%s", DAMAGED, root, clip.path)
     if not len(good):
         raise InputError(f"no clip can be decoded; the first is {culprits[0]}")
     if len(bad) > config.max_bad * len(manifest):
@@ -139,13 +149,13 @@ def pack_frames(
             packed[place] = rows[row]
         packed.flush()
         write_csv(temporary / "index.csv", index)
-        write_csv(temporary / "report.csv", bad)
-    return PackReport(len(good), len(bad), out_dir)
+        write_csv(temporary / "report.csv", pd.concat([bad, hurt]))
+    return PackReport(len(good), len(bad), len(hurt), out_dir)
 
 
 def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.memmap, np.memmap]:
     """The frames (N, D, S, S, 3) and notes (N,), either new or as an earlier run left them."""
-    rows, done = scratch / "frames.npy", scratch / "done.npy"
+    rows, done = scratch / "frames.npy", scratch / "notes.npy"
     if not done.exists():
         shape = (clips, config.frames, config.size, config.size, 3)
         needed = 2 * math.prod(shape)  # once here and once in out_dir

@@ -36,3 +36,4 @@ def test_aims_have_a_caption_and_a_column_of_their_own() -> None:
 
 def test_the_rule_in_words_names_every_verdict() -> None:
     assert f"is {REPRODUCED} if" in RULE and "An aim is reached if" in RULE
+    assert "highest mAP@20 over all queries" in RULE

@@ -313,17 +313,29 @@ def test_aims_ask_for_the_whole_gain_at_each_code_length():
         *(REACHED, NOT_REACHED, REACHED),
         *(REACHED, NOT_REACHED, REACHED),
     ]
-    assert "CHAIN+, 32 bits: 1.1 times the float features" in found
+    assert "CHAIN+, 32 bits: 1.1 times the best float features" in found
     assert set(decide(world({}), ["demo"], AIMS, resamples=10)["verdict"]) == {NOT_RUN}
 
 
-def test_float_features_have_no_code_length(tmp_path):
-    write_csv(tmp_path / "evaluations/demo/float_features/queries.csv", queries(0.3, seeds=1))
+def test_float_features_are_the_best_of_their_variants(tmp_path):
+    """They have no code length. At K = 5 another variant would be the best."""
+    path = tmp_path / "evaluations/demo/float_features/queries.csv"
+    levels = {"raw": 0.3, "centred": 0.35, "centred_halves": 0.2}
+    variants = [
+        queries(level, seeds=1).assign(variant=name, ap5=1 - level)
+        for name, level in levels.items()
+    ]
+    write_csv(path, pd.concat(variants))
     write_csv(tmp_path / "evaluations/demo/chain_16/queries.csv", queries(0.4))
     read = artifact_reader(tmp_path)
-    assert len(read("demo", Side(FLOATS), "queries")) == 30
+    found = read("demo", Side(FLOATS), "queries")
+    assert len(found) == 30 and set(found["variant"]) == {"centred"}
     assert len(read("demo", Side("chain", bits=16), "queries")) == 60
     assert read("demo", CHAIN, "queries").empty and read("other", Side(FLOATS), "queries").empty
+    claim = Claim("ahead", Side("chain", bits=16), (Side(FLOATS),))
+    assert measure(claim, "demo", read, 20, 0).mean == pytest.approx(0.4 / 0.35 - 1, rel=1e-4)
+    write_csv(path, pd.concat(variants).drop(columns="ap20"))
+    assert measure(claim, "demo", read, 20, 0) == NO_SUCH_K
 
 
 def test_claims_are_frozen_and_need_no_figures():

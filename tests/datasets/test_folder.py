@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import logging
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from chain.core.errors import InputError
 from chain.core.params import parse
 from chain.datasets.folder import FolderConfig, index_folder
-from chain.datasets.manifest import COLUMNS
+from chain.datasets.manifest import COLUMNS, read_manifest, write_manifest
 
 LISTED = ["golf/a.avi", "golf/b.mp4", "wave/c.webm"]
 
@@ -18,7 +20,7 @@ def fill(root: Path, *paths: str) -> Path:
     """Files whose content is their own path: indexing decodes nothing."""
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(path)
+        (root / path).write_bytes(os.fsencode(path))
     return root
 
 
@@ -74,10 +76,122 @@ def test_own_extensions(tmp_path: Path) -> None:
     assert index(tmp_path, extensions=[".y4m"])["id"].tolist() == ["a/two"]
 
 
-def test_same_id_twice(tmp_path: Path) -> None:
-    fill(tmp_path, "golf/a.mp4", "golf/a.avi")
-    with pytest.raises(InputError, match=r"golf/a\.avi and golf/a\.mp4 differ in their suffix"):
-        index(tmp_path)
+def test_clips_that_differ_in_their_suffix_only(tmp_path: Path) -> None:
+    fill(tmp_path, "golf/a.mp4", "golf/a.mov", "golf/a.b.mp4", "wave/a.mp4")
+    manifest = index(tmp_path)
+    assert manifest["id"].tolist() == ["golf/a.b", "golf/a.mov", "golf/a.mp4", "wave/a"]
+    assert manifest["path"].tolist() == [
+        "golf/a.b.mp4",
+        "golf/a.mov",
+        "golf/a.mp4",
+        "wave/a.mp4",
+    ]
+
+
+def test_ids_that_would_collide_with_others_suffixes(tmp_path: Path) -> None:
+    fill(tmp_path, "a.mov", "a.mp4", "a.mp4.avi", "a.mp4.mov")
+    manifest = index(tmp_path)
+    assert manifest["id"].tolist() == manifest["path"].tolist()
+
+
+def left_out(caplog: pytest.LogCaptureFixture) -> list[str]:
+    messages = [record.getMessage() for record in caplog.records]
+    assert all(len(message.splitlines()) == 1 for message in messages)
+    return [message for message in messages if message.startswith("left out: ")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"caf\xe9",
+        b"one\rtwo",
+        b"one\ntwo",
+        b"one\r\ntwo",
+        b"tab\tbed",
+        b"\xc2\x85",
+        b"\xe2\x80\xa8",
+        b"\x1b[31m",
+    ],
+)
+def test_names_that_the_manifest_cannot_hold(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: bytes
+) -> None:
+    odd = os.fsdecode(name)
+    fill(tmp_path, "golf/a.mp4", f"golf/{odd}.mp4", f"{odd}/b.mp4", f"golf/{odd}.txt")
+    with caplog.at_level(logging.WARNING):
+        manifest = index(tmp_path)
+    write_manifest(tmp_path / "manifest.csv", manifest)
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), manifest)
+    assert manifest["id"].tolist() == ["golf/a"]
+    reason = "its name is not UTF-8, or has line breaks or other control characters"
+    assert sorted(left_out(caplog)) == sorted(
+        f"left out: {str(tmp_path / path)!r}: {reason}" for path in (odd, f"golf/{odd}.mp4")
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["日本 語", "a,b", 'a "quoted"', " a ", "at 3.45.12\u202fPM", "é", "NA", "🏌", "%03d", "$x"],
+)
+def test_other_names_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    with caplog.at_level(logging.WARNING):
+        manifest = index(fill(tmp_path, f"{name}/{name}.mp4"))
+    write_manifest(tmp_path / "manifest.csv", manifest)
+    assert read_manifest(tmp_path / "manifest.csv")["id"].tolist() == [f"{name}/{name}"]
+    assert not left_out(caplog)
+
+
+def test_a_link_that_leads_back_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = fill(tmp_path / "root", "golf/one.mp4", "wave/two.mp4")
+    fill(tmp_path / "other", "deep/three.mp4")
+    (root / "golf" / "here").symlink_to(root / "golf")
+    (root / "golf" / "up").symlink_to(root)
+    (root / "golf" / "further").symlink_to(tmp_path)
+    (root / "swim").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "deep" / "back").symlink_to(root)
+    (tmp_path / "other" / "deep" / "self").symlink_to(tmp_path / "other")
+    with caplog.at_level(logging.WARNING):
+        assert index(root)["id"].tolist() == ["golf/one", "swim/deep/three", "wave/two"]
+    loops = ["golf/here", "golf/up", "golf/further", "swim/deep/back", "swim/deep/self"]
+    assert sorted(left_out(caplog)) == sorted(
+        f"left out: {root / path}: a link to a folder that contains it" for path in loops
+    )
+
+
+def test_links_to_each_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path, "a/one.mp4", "b/two.mp4")
+    (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "to_a").symlink_to(tmp_path / "a")
+    with caplog.at_level(logging.WARNING):
+        ids = index(tmp_path)["id"].tolist()
+    assert ids == ["a/one", "a/to_b/two", "b/to_a/one", "b/two"]
+    assert len(left_out(caplog)) == 2
+
+
+def test_what_cannot_be_read_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "golf/a.mp4", "golf/locked.mp4", "wave/b.mp4", "locked/c.mp4")
+    (tmp_path / "golf" / "gone.mp4").symlink_to("nowhere.mp4")
+    (tmp_path / "golf" / "round.mp4").symlink_to("round.mp4")
+    os.mkfifo(tmp_path / "golf" / "pipe.mp4")
+    scan, look = os.scandir, Path.open
+
+    def refuse(path: Path) -> None:  # a superuser, as whom tests may run, may read everything
+        if Path(path).stem == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", lambda path: (refuse(path), scan(path))[1])
+    monkeypatch.setattr(Path, "open", lambda path, *mode: (refuse(path), look(path, *mode))[1])
+    with caplog.at_level(logging.WARNING):
+        assert index(tmp_path)["id"].tolist() == ["golf/a", "wave/b"]
+    assert sorted(left_out(caplog)) == [
+        f"left out: {tmp_path}/golf/gone.mp4: No such file or directory",
+        f"left out: {tmp_path}/golf/locked.mp4: Permission denied",
+        f"left out: {tmp_path}/golf/pipe.mp4: not a file",
+        f"left out: {tmp_path}/golf/round.mp4: Too many levels of symbolic links",
+        f"left out: {tmp_path}/locked: Permission denied",
+    ]
 
 
 def test_separator_in_a_category(tmp_path: Path) -> None:
@@ -174,6 +288,7 @@ def test_split_file_that_does_not_match_the_disk(
     ("text", "message"),
     [
         (None, "no such split file"),
+        ("a folder", "cannot be read: Is a directory"),
         ("", "not a CSV file"),
         ("path,set\ngolf/a.avi,train\n", "no column 'split'"),
         ("clip,split\ngolf/a.avi,train\n", "no column 'path'"),
@@ -183,7 +298,9 @@ def test_split_file_that_does_not_match_the_disk(
 )
 def test_bad_split_file(tmp_path: Path, text: str | None, message: str) -> None:
     fill(tmp_path, *LISTED)
-    if text is not None:
+    if text == "a folder":
+        (tmp_path / "splits.csv").mkdir()
+    elif text is not None:
         (tmp_path / "splits.csv").write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         index(tmp_path, split_file="splits.csv")

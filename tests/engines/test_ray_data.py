@@ -274,7 +274,7 @@ def test_the_calling_process_killed(root: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, *map(str, (root, out, scratch))],
         env=os.environ | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"},
     )
-    done = scratch / "done.npy"
+    done = scratch / "notes.npy"
     while not done.exists() or (np.load(done)["decoded"] > 0).sum() < 3:
         assert process.poll() is None
         time.sleep(0.05)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.core.params import parse
-from chain.methods.pca_itq import PCAITQ, PCAITQConfig, itq, principal_components
+from chain.methods.pca_itq import PCAITQ, PCAITQConfig, itq
 from chain.views.store import FeatureStore
 
 CLIPS, WIDTH, BITS = 70, 12, 8
@@ -85,16 +85,6 @@ def test_components_and_rotation_are_orthonormal(store: FeatureStore) -> None:
     model = fitted(store)
     for matrix in (model.rotation, model.components, construct(seed=3).rotation):
         torch.testing.assert_close(matrix.T @ matrix, torch.eye(BITS), atol=1e-5, rtol=0)
-
-
-def test_principal_components_by_hand() -> None:
-    covariance = torch.diag(torch.tensor([1.0, 9.0, 4.0]))
-    expected = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    torch.testing.assert_close(principal_components(covariance, 2), expected)
-    # Variance 3 along (1, -2)/√5 and 1 across it: the larger entry is made positive.
-    axis = torch.tensor([1.0, -2.0]) / 5**0.5
-    covariance = torch.eye(2) + 2 * torch.outer(axis, axis)
-    torch.testing.assert_close(principal_components(covariance, 1)[:, 0], -axis)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -19,7 +19,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     Image.new("RGB", (1350, 300), "teal").save(path)
     row = (Cell("CHAIN"), Cell(HOSTILE), *(Cell(f"0.{n:03}", n == 500) for n in range(500, 512)))
     header = ("method", "note", *(f"mAP@{n}" for n in range(12)))
-    table = Table("Wide", header, (row, row), (False, False, *(True for _ in range(12))))
+    right = (False, False, *(True for _ in range(12)))
+    table = Table("Wide", header, (row, row), right, note="Below. " + HOSTILE)
     chart = Chart(
         "mAP@K",
         "K",

@@ -70,6 +70,13 @@ def test_ids_are_unique_and_every_anchor_resolves(page: Page, report: Report) ->
     assert ids[5:] == ["parameters-2", "versions-and-seeds"]
 
 
+def test_the_note_of_a_table_stands_below_it(page: Page, report: Report) -> None:
+    """Only one table has a note, and it is the first."""
+    notes = [n for n, (_, names) in enumerate(page.elements) if names.get("class") == "note"]
+    assert [[tag for tag, _ in page.elements[:n]].count("table") for n in notes] == [1]
+    assert report.sections[0].tables[0].note in page.texts["p"]
+
+
 def test_nothing_is_loaded(page: Page, report: Report) -> None:
     links = [attributes["href"] for tag, attributes in page.elements if tag == "link"]
     assert all(value.startswith("data:") for value in page.values("src") + links)
@@ -98,7 +105,7 @@ def test_texts_arrive_as_they_were(page: Page, report: Report) -> None:
         *("Parameters", "Versions and seeds"),
     ]
     assert [text for text in page.texts["p"] if "JavaScript" not in text] == [
-        *("First.", "Second & last."),
+        *("First.", "Second & last.", table.note),
         report.sections[2].text,
     ]
     assert page.texts["th"] == [*table.header, "package", "version", "seed of", "value"]

@@ -12,6 +12,7 @@ import pytest
 from parameter_files import EXPERIMENT, ROOT
 
 from chain.core import params
+from chain.results.floors import MARK
 from chain.results.labels import dataset_label, method_label, ordered
 
 K = EXPERIMENT["figures"]["k"]
@@ -68,12 +69,15 @@ class Page(HTMLParser):
 def assert_shows(texts: list[str], cells: list[Cell], protocol: str, k: int) -> None:
     """Cells that compete: each has its mean (as in the JSON) and sd (CSV), and the best is bold."""
     means = [text.strip("*")[:5] for text in texts]
-    for text, mean, (dataset, method, bits) in zip(texts, means, cells, strict=True):
+    numbers = [text.strip("*").removesuffix(MARK) for text in texts]
+    for text, number, mean, (dataset, method, bits) in zip(
+        texts, numbers, means, cells, strict=True
+    ):
         row = WIDE.query("dataset == @dataset and method == @method and bits == @bits")
         want = [METRICS[dataset][method][f"b{bits}"][protocol][f"map{k}"]]
         if f"sd_{protocol}@{k}" in WIDE:
             want.append(row[f"sd_{protocol}@{k}"].item())
-        shown = [float(number) for number in text.strip("*").split(" ± ")]
+        shown = [float(part) for part in number.split(" ± ")]
         assert shown == pytest.approx(want, abs=HALF, rel=0), (text, dataset, method, bits, k)
         assert text.startswith("**") == (mean == max(means) and len(texts) > 1), text
 
@@ -90,18 +94,23 @@ def test_the_readme_shows_these_metrics_cell_by_cell() -> None:
         methods = ordered(METRICS[dataset])
         lengths = sorted(WIDE.loc[WIDE["dataset"] == dataset, "bits"].unique())
         assert header[1:] == [f"{bits} bits" for bits in lengths]
-        assert [row[0] for row in rows[:-1]] == [method_label(method) for method in methods]
+        assert [row[0] for row in rows[: len(methods)]] == [method_label(name) for name in methods]
         for column, bits in enumerate(lengths, start=1):
             cells = [(dataset, method, bits) for method in methods]
-            assert_shows([row[column] for row in rows[:-1]], cells, "strict", K)
-        assert rows[-1] == ["*float features, cosine*", *[without_code(dataset)] * len(lengths)]
+            texts = [row[column] for row in rows[: len(methods)]]
+            assert_shows(texts, cells, "strict", K)
+        assert rows[len(methods) :] == [
+            [f"*{label}*", *[value] * len(lengths)] for label, value in without_code(dataset)
+        ]
 
 
-def without_code(dataset: str) -> str:
-    """The float features' mAP@K, which stands in no other file than retrieval.md."""
+def without_code(dataset: str) -> list[tuple[str, str]]:
+    """The float features' rows and mAP@K, which stand in no other file than retrieval.md."""
     header, *rows = pipe_tables((ROOT / "metrics/retrieval.md").read_text())[-1]
-    (row,) = [row for row in rows if row[0] == dataset_label(dataset)]
-    return row[header.index(f"mAP@{K}")]
+    column = header.index(f"mAP@{K}")
+    found = [(row[1], row[column].strip("*")) for row in rows if row[0] == dataset_label(dataset)]
+    assert found
+    return found
 
 
 def test_the_report_shows_these_metrics_cell_by_cell() -> None:

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from chain.core.errors import InputError
-from chain.results.map_tables import float_table, map_table, readme_tables
+from chain.results.floors import NOTE
+from chain.results.map_tables import FLOAT_NOTE, float_table, map_table, readme_tables
 
 
 def rows(*values, columns=("dataset", "method", "bits", "k", "map_strict")):
@@ -43,7 +44,11 @@ README_SCORES = pd.DataFrame(
 )
 
 
-NONE = pd.DataFrame()
+def floats(*values):
+    return rows(*values, columns=("dataset", "variant", "k", "map_strict"))
+
+
+NONE = floats(("elsewhere", "raw", 20, 0.9))
 
 
 def markdown(table, protocol="strict"):
@@ -124,20 +129,39 @@ def test_tables_do_not_depend_on_the_order_of_methods_and_lengths():
 
 
 def test_float_table_by_hand():
-    table = pd.DataFrame(
-        {
-            "dataset": ["ucf101", "ucf101", "demo", "demo"],
-            "k": [20, 5, 5, 20],
-            "map_strict": [0.25, 0.5, 0.1234, 0.9876],
-        }
+    table = floats(
+        ("ucf101", "raw", 20, 0.25),
+        ("ucf101", "raw", 5, 0.5),
+        ("ucf101", "centred", 5, 0.4),
+        ("ucf101", "centred", 20, 0.3),
+        ("demo", "raw", 5, 0.1234),
+        ("demo", "raw", 20, 0.9876),
     )
     assert float_table(table).markdown() == (
         "### Without a code\n\n"
         "| data set | strict protocol | mAP@5 | mAP@20 |\n"
         "| --- | --- | --: | --: |\n"
-        "| UCF101 | float features, cosine | 0.500 | 0.250 |\n"
-        "| Demo | float features, cosine | 0.123 | 0.988 |\n"
+        "| UCF101 | float features | **0.500** | 0.250 |\n"
+        "| UCF101 | float features, centred | 0.400 | **0.300** |\n"
+        "| Demo | float features | 0.123 | 0.988 |\n"
+        f"\n{FLOAT_NOTE}\n"
     )
+
+
+def test_learned_methods_below_the_floor_are_marked_at_each_k():
+    """CHAIN is above LSH at K = 5 only, and at 16 bits, without LSH, below the float features."""
+    found = floats(("ucf101", "raw", 5, 0.1), ("ucf101", "centred", 5, 0.3), ("demo", "raw", 20, 0))
+    assert map_table(SMALL, "strict", found).markdown().partition("\n\n")[2] == (
+        "| data set | bits | method | mAP@5 | mAP@20 |\n"
+        "| --- | --: | --- | --: | --: |\n"
+        "| UCF101 | 16 | CHAIN | 0.200 † | 0.100 |\n"
+        "| UCF101 | 32 | LSH | 0.400 | **0.300** |\n"
+        "| UCF101 | 32 | CHAIN | **0.500** | 0.250 † |\n"
+        "| Demo | 16 | CHAIN | – | 0.750 |\n"
+        f"\n{NOTE}\n"
+    )
+    assert map_table(SMALL[SMALL["method"] == "lsh"], "strict", found).note == ""
+    assert "†" not in markdown(SMALL)
 
 
 def test_readme_by_hand() -> None:
@@ -145,7 +169,9 @@ def test_readme_by_hand() -> None:
         "| UCF101, mAP@20 | 16 bits | 32 bits |\n"
         "| --- | --: | --: |\n"
         "| LSH | 0.050 ± 0.000 | **0.300 ± 0.000** |\n"
-        "| CHAIN | **0.100 ± 0.030** | 0.250 ± 0.020 |\n"
+        "| CHAIN | **0.100 ± 0.030** | 0.250 ± 0.020 † |\n"
+        "\n"
+        f"{NOTE}\n"
         "\n"
         "| Demo, mAP@20 | 16 bits |\n"
         "| --- | --: |\n"
@@ -165,15 +191,16 @@ def test_readme_at_another_k_and_of_one_seed() -> None:
 def test_readme_of_a_data_set_that_lacks_this_k() -> None:
     """Its largest smaller one is shown, and so is that of the float features."""
     small = README_SCORES[:8].assign(k=README_SCORES["k"].map({5: 5, 20: 7}), dataset="tiny")
-    floats = pd.DataFrame({"dataset": "tiny", "k": [5, 7], "map_strict": [0.9, 0.26]})
-    first, _, third = readme(pd.concat([small, README_SCORES]), floats, 20).split("\n\n")
+    found = floats(("tiny", "raw", 5, 0.9), ("tiny", "raw", 7, 0.06))
+    first, note, _, _, third = readme(pd.concat([small, README_SCORES]), found, 20).split("\n\n")
     assert first == (
         "| tiny, mAP@7 | 16 bits | 32 bits |\n"
         "| --- | --: | --: |\n"
         "| LSH | 0.050 ± 0.000 | **0.300 ± 0.000** |\n"
-        "| CHAIN | **0.100 ± 0.030** | 0.250 ± 0.020 |\n"
-        "| *float features, cosine* | 0.260 | 0.260 |"
+        "| CHAIN | **0.100 ± 0.030** | 0.250 ± 0.020 † |\n"
+        "| *float features* | 0.060 | 0.060 |"
     )
+    assert note == NOTE
     assert third.startswith("| Demo, mAP@20 |")
 
 
@@ -184,16 +211,24 @@ def test_readme_of_equal_means_and_of_a_spread_that_is_not_known() -> None:
         line for line in readme(scores, NONE, 20).splitlines() if "CHAIN" in line or "LSH" in line
     ]
     assert rows[0] == "| LSH | 0.050 ± 0.000 | **0.250 ± 0.000** |"
-    assert rows[1] == "| CHAIN | **0.100 ± 0.030** | **0.250** |"
+    assert rows[1] == "| CHAIN | **0.100 ± 0.030** | **0.250 †** |"
 
 
 def test_readme_puts_the_float_features_below_the_methods() -> None:
-    floats = pd.DataFrame(
-        {"dataset": ["ucf101"] * 2 + ["demo"], "k": [5, 20, 20], "map_strict": [0.3, 0.26, 0.5]}
+    found = floats(
+        ("ucf101", "raw", 5, 0.9),
+        ("ucf101", "raw", 20, 0.26),
+        ("ucf101", "centred_halves", 20, 0.08),
+        ("demo", "raw", 20, 0.5),
     )
-    first, second = readme(README_SCORES, floats, 20).split("\n\n")
-    assert first.splitlines()[-1] == "| *float features, cosine* | 0.260 | 0.260 |"
-    assert second.splitlines()[-1] == "| *float features, cosine* | 0.500 |"
+    first, note, second = readme(README_SCORES, found, 20).split("\n\n")
+    assert first.splitlines()[-3:] == [
+        "| CHAIN | **0.100 ± 0.030 †** | 0.250 ± 0.020 † |",
+        "| *float features* | 0.260 | 0.260 |",
+        "| *float features, centred halves* | 0.080 | 0.080 |",
+    ]
+    assert note == NOTE
+    assert second.splitlines()[-2:] == ["| CHAIN | 0.750 ± 0.000 |", "| *float features* | 0.500 |"]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -43,9 +43,15 @@ def test_markdown_by_hand() -> None:
     assert Table.of(FRAME).markdown() == MARKDOWN
 
 
+def test_the_note_stands_below() -> None:
+    table = Table.of(FRAME, "c", "Why so.")
+    assert table.markdown() == f"### c\n\n{MARKDOWN}\nWhy so.\n"
+    assert Table.of(FRAME, note="Why so.").markdown() == f"{MARKDOWN}\nWhy so.\n"
+
+
 def test_written_for_readers_and_read_back(tmp_path: Path) -> None:
     data, markdown = tmp_path / "deep" / "t.json", tmp_path / "t.md"
-    other = Table.of(FRAME[["bits"]])
+    other = Table.of(FRAME[["bits"]], note="Why so.")
     write_tables(data, markdown, [TABLE, other], ["First note.", "Second note."])
     assert read_tables(data) == (TABLE, other)
     assert markdown.read_text(encoding="utf-8") == (

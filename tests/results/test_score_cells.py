@@ -34,6 +34,8 @@ def test_by_hand_equal_prints_share_the_bold_and_one_alone_has_none() -> None:
         Cell("0.499 ± 0.000"),
         Cell("0.200 ± 0.100"),
     ]
+    marked = score_cells(SCORES.assign(mark=["", " *", "", " *"]), ["dataset"])
+    assert [cell.text for cell in marked][1:] == ["0.500 *", "0.499 ± 0.000", "0.200 ± 0.100 *"]
     other = score_cells(SCORES, ["dataset"], "ssvh")
     assert [cell.text for cell in other] == ["0.100", "0.200", "0.300", "0.400"]
     assert [cell.bold for cell in other] == [False, False, True, False]

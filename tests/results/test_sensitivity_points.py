@@ -6,6 +6,7 @@ from parameter_files import EXPERIMENT
 from chain.core import params
 from chain.features.augmentation import STRENGTHS
 from chain.figures.sensitivity import sensitivity
+from chain.pipeline.layers import Layers
 from chain.results.ablation_tables import ablation_scores
 from chain.results.sensitivity_points import PARAMETERS, sensitivity_points
 
@@ -162,4 +163,5 @@ def test_every_parameter_is_swept_in_the_shipped_tables() -> None:
         if len(key) == 1
     ]
     assert {key for (key,) in alone} >= set(PARAMETERS)
-    assert set(PARAMETERS) <= set(params.leaves(EXPERIMENT["methods"]["chain"]))
+    chain = Layers(EXPERIMENT["methods"]).config("chain")
+    assert set(PARAMETERS) <= set(params.leaves(chain.model_dump()))

@@ -1,4 +1,5 @@
 import errno
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import floor
@@ -11,7 +12,9 @@ import pytest
 from av.stream import Disposition
 
 from chain.video import decode
-from chain.video.decode import VideoError, midpoints, read_clip
+from chain.video.container import Media, VideoError
+from chain.video.decode import midpoints, read_clip
+from chain.video.square import SCALING, to_square
 
 LEVELS = list(range(20, 220, 5))  # 40 frames, far enough apart to survive compression
 
@@ -173,13 +176,12 @@ def test_only_the_kept_frames_are_converted(
     tmp_path: Path, moving_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converted = []
-    plain = decode._to_square
 
-    def counting(size: int) -> Callable[[av.VideoFrame], np.ndarray]:
-        convert = plain(size)
-        return lambda frame: converted.append(frame) or convert(frame)
+    def counting(*arguments: object) -> Callable[..., np.ndarray]:
+        convert = to_square(*arguments)
+        return lambda *frames: converted.append(frames) or convert(*frames)
 
-    monkeypatch.setattr(decode, "_to_square", counting)
+    monkeypatch.setattr(decode, "to_square", counting)
     read_clip(moving_clip(tmp_path / "clip.avi"), 6, 32)
     assert len(converted) == 6
 
@@ -200,15 +202,80 @@ class BreaksOff:
         self.error = error
 
     def demux(self, stream: None) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(size=1)
+        yield SimpleNamespace(size=1, is_corrupt=False)
         raise self.error
 
 
-def test_damage_between_packets_ends_a_clip_but_a_disk_error_does_not() -> None:
-    damage = av.InvalidDataError(1, "Invalid data found")
-    assert len(list(decode._packets(BreaksOff(damage), None))) == 1
-    with pytest.raises(av.OSError):
-        list(decode._packets(BreaksOff(av.OSError(errno.EIO, "Input/output error")), None))
+@pytest.mark.parametrize(
+    "error", [av.InvalidDataError(1, "Invalid data"), av.OSError(errno.EIO, "Input/output error")]
+)
+def test_an_error_between_packets_ends_a_clip_which_is_then_damaged(error: av.FFmpegError) -> None:
+    media = Media(BreaksOff(error), None, time.monotonic() + 60)
+    assert len(list(media.packets())) == 1
+    assert media.damaged
+
+
+def test_an_error_after_the_deadline_is_no_end_of_a_clip() -> None:
+    error = av.ExitError(1, "Immediate exit requested")
+    with pytest.raises(VideoError, match=r"^takes longer"):
+        list(Media(BreaksOff(error), None, time.monotonic() - 1).packets())
+
+
+def test_damage_is_reported(tmp_path: Path, moving_clip: Callable[..., Path]) -> None:
+    path = moving_clip(tmp_path / "clip.mkv", codec="libx264")
+    assert not read_clip(path, 3, 32).damaged
+    damage(path, 0.3, 0.6)
+    clip = read_clip(path, 3, 32)
+    assert clip.damaged and clip.decoded < 120
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+@pytest.mark.parametrize("late", [False, True])
+def test_joined_recordings_are_as_long_as_their_parts(
+    tmp_path: Path, grey_clip: Callable[..., Path], suffix: str, late: bool
+) -> None:
+    """The clock of the second goes back, or leaps by minutes."""
+    codec = {"ts": "libx264", "mpg": "mpeg2video"}[suffix]
+    first = grey_clip(tmp_path / f"first.{suffix}", LEVELS, codec=codec, fps=25)
+    second = tmp_path / f"second.{suffix}"
+    with av.open(str(first)) as source, av.open(str(second), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                shift = 300 * 90_000 if late else 0
+                packet.pts += shift
+                packet.dts = packet.dts + shift if packet.dts is not None else packet.pts
+                packet.stream = stream
+                target.mux(packet)
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    alone, clip = read_clip(first, 4, 16), read_clip(joined, 8, 16)
+    assert clip.decoded == 2 * alone.decoded == 80
+    assert alone.duration == pytest.approx(40 / 25, abs=0.05)
+    assert clip.duration == pytest.approx(80 / 25, abs=0.1)
+    assert (np.diff(clip.times) > 0).all()
+    assert levels_of(clip.images) == 2 * levels_of(alone.images)
+
+
+def test_without_leaps_by_hand() -> None:
+    assert decode._without_leaps([5.0, 5.5, 6.0, 6.5]).tolist() == [0, 0.5, 1, 1.5]
+    assert decode._without_leaps([5.0, 5.5, 1.0, 1.5, 90.0]).tolist() == [0, 0.5, 1, 1.5, 2]
+    assert decode._without_leaps([7.0]).tolist() == [0]
+    assert decode._without_leaps([7.0, 2.0]).tolist() == [0, 0]
+
+
+def test_pauses_in_other_formats_are_kept(tmp_path: Path, grey_clip: Callable[..., Path]) -> None:
+    """A screen recording may show one frame for a minute."""
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for pts in (0, 1, 600, 601):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 48, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    np.testing.assert_allclose(read_clip(path, 4, 16).times, [0, 0.1, 60, 60.1], atol=2e-3)
 
 
 @pytest.mark.parametrize("shape", [(32, 96), (96, 32)])
@@ -247,10 +314,10 @@ def test_scaling_in_planes_changes_nothing(layout: str, height: int, width: int,
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=layout)
     across = round(width * size / height)
-    packed = frame.reformat(across, size, format="rgb24", interpolation=decode.SCALING, threads=1)
+    packed = frame.reformat(across, size, format="rgb24", interpolation=SCALING, threads=1)
     left = (across - size) // 2
     expected = packed.to_ndarray()[:, left : left + size]
-    np.testing.assert_array_equal(decode._to_square(size)(frame), expected)
+    np.testing.assert_array_equal(to_square(size, None)(None, frame, None), expected)
 
 
 @pytest.mark.parametrize("name", ["c:lip.avi", "http:clip.avi", "%03d.avi", "a b'\".avi", "-.avi"])
@@ -290,7 +357,7 @@ def test_sound_alone(tmp_path: Path) -> None:
 
 
 def test_sound_with_a_cover_picture(tmp_path: Path) -> None:
-    path = write_sound(tmp_path / "clip.mp3", picture=True)
+    path = write_sound(tmp_path / "clip.mp4", picture=True)
     with av.open(str(path)) as container:
         assert container.streams.video
     with pytest.raises(VideoError, match=r"^no video stream$"):
@@ -330,3 +397,5 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_clip(tmp_path / "nowhere.mp4", 4, 16)
     with pytest.raises(VideoError, match=r"^cannot be opened: "):
         read_clip(tmp_path, 4, 16)
+    with pytest.raises(VideoError, match=r"^cannot be opened: File name too long$"):
+        read_clip(tmp_path / ("a" * 300), 4, 16)

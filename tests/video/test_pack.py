@@ -6,8 +6,10 @@ import sys
 import time
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -139,6 +141,49 @@ def test_bad_clips_are_left_out(
     ]
 
 
+def test_damaged_clips_are_kept_and_listed(
+    root: Path, tmp_path: Path, scratch: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = manifest_of(root)
+    (root / manifest["path"][3]).write_bytes(b"")
+    damaged = root / manifest["path"][11]
+    with av.open(str(damaged)) as file:
+        packets = [bytes(packet) for packet in file.demux(video=0)]
+    content = damaged.read_bytes()
+    assert content.count(packets[5]) == 1
+    damaged.write_bytes(content.replace(packets[5], bytes(len(packets[5]))))
+    assert read_clip(damaged, 4, 16).damaged
+    with caplog.at_level(logging.WARNING):
+        report = pack_frames(manifest, root, tmp_path / "out", CONFIG, 2, scratch)
+    assert (report.good, report.bad, report.damaged) == (CLIPS - 1, 1, 1)
+    assert str(report).endswith(", 1 left out, 1 damaged (report.csv says why)")
+    listed = pd.read_csv(tmp_path / "out" / "report.csv")
+    assert listed["id"].tolist() == manifest["id"][[3, 11]].tolist()
+    assert listed["reason"][1] == "damaged, kept with the frames that decode"
+    assert caplog.records[-1].getMessage() == f"{listed['reason'][1]}: {damaged}"
+    assert len(read_index(tmp_path / "out" / "index.csv")) == CLIPS - 1
+
+
+def test_damage_is_remembered_after_an_error(
+    root: Path, tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of a damaged clip outlives the run that decoded it."""
+    manifest = manifest_of(root)
+
+    def first_is_damaged(path: Path, *arguments: int) -> object:
+        if path == root / manifest["path"][8]:
+            raise OSError("the disk is gone")
+        return replace(read_clip(path, *arguments), damaged=path == root / manifest["path"][0])
+
+    monkeypatch.setattr(pack, "COMMIT_EVERY", 3)
+    monkeypatch.setattr(pack, "read_clip", first_is_damaged)
+    with pytest.raises(OSError, match="the disk is gone"):
+        pack_frames(manifest, root, tmp_path / "out", CONFIG, 1, scratch)
+    monkeypatch.setattr(pack, "read_clip", read_clip)
+    assert pack_frames(manifest, root, tmp_path / "out", CONFIG, 1, scratch).damaged == 1
+    assert pd.read_csv(tmp_path / "out" / "report.csv")["id"].tolist() == [manifest["id"][0]]
+
+
 def test_too_many_bad_clips(root: Path, tmp_path: Path, scratch: Path) -> None:
     manifest = manifest_of(root)
     for path in manifest["path"][2:5]:
@@ -208,7 +253,7 @@ def test_goes_on_after_a_kill(
         [sys.executable, "-c", SLOW_RUN, str(root), str(tmp_path / "out"), str(scratch)],
         stderr=subprocess.DEVNULL,
     )
-    done = scratch / "done.npy"
+    done = scratch / "notes.npy"
     while not done.exists() or (np.load(done)["decoded"] > 0).sum() < 3:
         assert process.poll() is None
         time.sleep(0.01)
@@ -226,7 +271,7 @@ def test_goes_on_after_a_kill(
 
 def test_killed_while_scratch_was_being_made(root: Path, tmp_path: Path, scratch: Path) -> None:
     (scratch / "frames.npy").write_bytes(b"half a header")
-    (scratch / ".done.1.partial.npy").write_bytes(b"half")
+    (scratch / ".notes.1.partial.npy").write_bytes(b"half")
     assert pack_frames(manifest_of(root), root, tmp_path / "out", CONFIG, 2, scratch).good == CLIPS
 
 

@@ -1,4 +1,4 @@
-"""The embedded `demo` data set: short drawn clips in 24 categories, made for video retrieval.
+"""The synthetic `demo` data set: short drawn clips in 24 categories, made for video retrieval.
 
 A category is, as in real action data, a kind of scene, a subject and a motion. Scenes and subjects
 are shared by several categories and every clip draws its own view, palette, speed, camera and
