@@ -137,7 +137,7 @@ def test_the_report_shows_these_parameters(tmp_path: Path) -> None:
     )
     texts = {unescape(name): unescape(text) for name, text in found}
     assert str(params.PARAMS) in texts
-    assert texts.keys() <= {str(params.PARAMS), *(str(params.profile_path(d)) for d in METRICS)}
+    assert texts.keys() == {str(params.PARAMS), *(str(params.profile_path(d)) for d in METRICS)}
     for name, text in texts.items():
         (tmp_path / "shown.yaml").write_text(text)
         printed, committed = params.load(tmp_path / "shown.yaml"), params.load(ROOT / name)
