@@ -42,7 +42,8 @@ def write_project(folder: Path, weights: str) -> None:
     """Data sets `one` and `two`, whose LSH models are there; `weights` are those of both CNNs."""
     tree = params.load(ROOT / "params.yaml")
     data = params.load(ROOT / "params/demo.yaml")
-    data = params.merge(data, {"backbone": {"weights": weights}})
+    rgb = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}  # a file does not tell
+    data = params.merge(data, {"backbone": {"weights": weights} | rgb})
     tree |= {"datasets": ["one", "two"], "repeats": 2, "evaluation": {"topk": [1, 5]}}
     tree |= {"grid": {"methods": ["lsh"]}}
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
