@@ -111,7 +111,7 @@ class WSCH(Method):
 
     def __init__(self, config: WSCHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        width, decoder_width = config.encoder.width, config.decoder.width
+        width = config.encoder.width
         self.project = nn.Sequential(
             nn.LayerNorm(feature_width), nn.Linear(feature_width, width, bias=False)
         )
@@ -152,14 +152,15 @@ class WSCH(Method):
         features, permutation = batch
         views = two_views(permutation, self.masked_frames)
         visible, hidden = (torch.cat(frames, dim=1) for frames in zip(*views, strict=True))
-        shown = take(features, visible).unflatten(1, (2, -1)).flatten(0, 1)  # (2B, V, F)
+        clips, _, width = features.shape
+        shown = take(features, visible).view(2 * clips, -1, width)  # both views of each clip
         codes = self._frame_codes(shown)
         tokens = torch.cat([self.mask_token.expand(len(codes), 1, -1), codes], dim=1)
         predicted = self.decoder(tokens, self.masked_frames)  # (2B, 1, F)
-        target = take(features, hidden).unflatten(1, (2, -1)).flatten(0, 1)
+        target = take(features, hidden).view(2 * clips, -1, width)
         # As many frames are hidden in both views, so that this is the sum of their two errors.
         reconstruction = 2 * (1 - F.cosine_similarity(predicted, target, dim=2).mean())
-        code1, code2 = codes.mean(dim=1).unflatten(0, (-1, 2)).unbind(dim=1)
+        code1, code2 = codes.mean(dim=1).view(clips, 2, -1).unbind(dim=1)
         config = self.config
         if self.task is None:
             return {"loss": reconstruction, "reconstruction": reconstruction}
@@ -202,11 +203,12 @@ class Decoder(nn.Sequential):
             nn.Linear(size.width, feature_width),
         )
 
-    def forward(self, tokens: Tensor, masked: int) -> Tensor:
+    def forward(self, tokens: Tensor, masked: int) -> Tensor:  # type: ignore[override]
         """Predict from a mask token, which stands for `masked` of them, and V codes after it.
 
         (B, 1 + V, b) -> (B, 1, F).
         """
-        embed, block, out = self
-        predicted: Tensor = out(block.of_first(embed(tokens), masked))
+        block = self[1]
+        assert isinstance(block, AttentionBlock)
+        predicted: Tensor = self[2](block.of_first(self[0](tokens), masked))
         return predicted

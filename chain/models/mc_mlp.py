@@ -40,7 +40,7 @@ class MCMLP(nn.Module):
 
     def forward(self, tokens: Tensor, passes: int = 1) -> Tensor:
         """Mix the tokens of `passes` passes of the same size, which follow one another."""
-        x = tokens.relu().unflatten(0, (passes, -1)).permute(2, 1, 0, 3)  # (T, B, P, W)
+        x = tokens.relu().view(passes, -1, *tokens.shape[1:]).permute(2, 1, 0, 3)  # (T, B, P, W)
         mixed: Tensor = self.gates(self.blocks(x.contiguous()))
         return mixed.permute(2, 1, 0, 3).flatten(0, 1)
 
@@ -96,11 +96,10 @@ class Gates(nn.Module):
         kinds = self.long, self.middle, self.short
         before = torch.cat([kind.fc1.weight for kind in kinds])  # (3n, n)
         bias = torch.cat([kind.fc1.bias for kind in kinds])
-        parts = (_mix(before, x) + bias[:, None, None, None]).chunk(3)
+        parts = _mix(before, x, bias).chunk(3)
         gated = torch.cat([u * kind.gate(u) for kind, u in zip(kinds, parts, strict=True)])
         after = torch.cat([kind.fc2.weight for kind in kinds], dim=1)  # (n, 3n)
-        total = torch.stack([kind.fc2.bias for kind in kinds]).sum(dim=0)
-        return _mix(after, gated) + total[:, None, None, None]
+        return _mix(after, gated, torch.stack([kind.fc2.bias for kind in kinds]).sum(dim=0))
 
 
 class SelfGate(nn.Module):
@@ -147,7 +146,7 @@ class Pool(nn.Module):
         self.register_buffer("average", average, persistent=False)
 
     def forward(self, u: Tensor) -> Tensor:
-        return _mix(self.average, u)
+        return _mix(self.average, u, u.new_zeros(len(self.average)))
 
 
 class Neighbours(nn.Conv1d):
@@ -157,12 +156,13 @@ class Neighbours(nn.Conv1d):
         super().__init__(channels, out, 3, padding=1, groups=groups, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        grouped = self.weight.unflatten(0, (self.groups, -1))
+        grouped = self.weight.view(self.groups, -1, *self.weight.shape[1:])
         each = torch.eye(self.groups, device=grouped.device)
         whole = torch.einsum("gh,goik->khigo", each, grouped)  # zeros between different groups
         before, here, after = whole.flatten(3).flatten(1, 2)  # (c, C) each
         around = F.pad(input, (0, 0, 0, 0, 0, 0, 1, 1))
-        return around[:-2] @ before + input @ here + around[2:] @ after
+        convolved: Tensor = around[:-2] @ before + input @ here + around[2:] @ after
+        return convolved
 
 
 class PassNorm(nn.BatchNorm1d):
@@ -199,12 +199,12 @@ class Mixing(nn.Linear):
     """A linear layer over the places: (n, B, P, c) -> (m, B, P, c)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return _mix(self.weight, input) + self.bias[:, None, None, None]
+        return _mix(self.weight, input, self.bias)
 
 
-def _mix(weight: Tensor, x: Tensor) -> Tensor:
-    """weight (m, n) over places: x (n, B, P, c) -> (m, B, P, c)."""
-    return (weight @ x.flatten(1)).unflatten(1, x.shape[1:])
+def _mix(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
+    """weight (m, n) over places, and a bias (m,): x (n, B, P, c) -> (m, B, P, c)."""
+    return torch.addmm(bias[:, None], weight, x.flatten(1)).view(len(weight), *x.shape[1:])
 
 
 def _convolutions(channels: int, inner: int, groups: int) -> nn.Sequential:
