@@ -99,7 +99,7 @@ class Gates(nn.Module):
         parts = _mix(before, x, bias).chunk(3)
         gated = torch.cat([u * kind.gate(u) for kind, u in zip(kinds, parts, strict=True)])
         after = torch.cat([kind.fc2.weight for kind in kinds], dim=1)  # (n, 3n)
-        return _mix(after, gated, torch.stack([kind.fc2.bias for kind in kinds]).sum(dim=0))
+        return _mix(after, gated, self.long.fc2.bias + self.middle.fc2.bias + self.short.fc2.bias)
 
 
 class SelfGate(nn.Module):
