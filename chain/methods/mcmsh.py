@@ -147,7 +147,9 @@ class MCMSH(Method):
 
     def terms(self, seen: Tensor, similarity: Tensor, centres: Tensor) -> dict[str, Tensor]:
         """The four terms and their weighted sum; each fifth of `seen` (5B, T, F) is a pass."""
-        hidden = self.mixer(self.project(seen), SEEN)
+        projected = self.project(seen)
+        passes = projected.view(SEEN, -1, *projected.shape[1:]).transpose(0, 1)  # (B, 5, T, W)
+        hidden = self.mixer(passes).transpose(0, 1).flatten(0, 1)
         clip, partner, similar, first, second = self._soft_codes(hidden).chunk(SEEN)
         pair = torch.cat([clip, partner])
         means = hidden[: len(pair)].mean(dim=1)

@@ -29,7 +29,8 @@ TOKEN_REDUCTION = 4  # of the token mixer, whose channels are the frames and are
 class MCMLP(nn.Module):
     """ReLU, mixer blocks and a last set of self-gates: tokens (B, T, W) -> (B, T, W).
 
-    MCMSH has one block. ValueError if the width is no multiple of its number of groups.
+    The tokens of P passes are (B, P, T, W), and so is the result. MCMSH has one block. ValueError
+    if the width is no multiple of its number of groups.
     """
 
     def __init__(self, frames: int, width: int, depth: int = 1) -> None:
@@ -38,11 +39,10 @@ class MCMLP(nn.Module):
         self.blocks = nn.Sequential(*(MixerBlock(frames, width) for _ in range(depth)))
         self.gates = Gates(frames, width, max(1, width // REDUCTION), grouped=True)
 
-    def forward(self, tokens: Tensor, passes: int = 1) -> Tensor:
-        """Mix the tokens of `passes` passes of the same size, which follow one another."""
-        x = tokens.relu().view(passes, -1, *tokens.shape[1:]).permute(2, 1, 0, 3)  # (T, B, P, W)
-        mixed: Tensor = self.gates(self.blocks(x.contiguous()))
-        return mixed.permute(2, 1, 0, 3).flatten(0, 1)
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = tokens.relu().reshape(len(tokens), -1, *tokens.shape[-2:]).permute(2, 0, 1, 3)
+        mixed: Tensor = self.gates(self.blocks(x.contiguous()))  # (T, B, P, W)
+        return mixed.permute(1, 2, 0, 3).reshape(tokens.shape)
 
 
 def check_width(width: int) -> None:

@@ -124,7 +124,8 @@ def test_passes_are_those_of_separate_calls() -> None:
                 module.p = 0.0
     apart.load_state_dict(together.state_dict())
     tokens = torch.randn(12, 6, 32)
-    outputs = together(tokens, 3), torch.cat([apart(part) for part in tokens.chunk(3)])
+    passes = tokens.view(4, 3, 6, 32)
+    outputs = together(passes), torch.stack([apart(part) for part in passes.unbind(1)], dim=1)
     torch.testing.assert_close(*outputs)
     for output in outputs:
         output.square().mean().backward()
