@@ -34,6 +34,7 @@ from chain.core.params import Parameters
 from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
+from chain.models.dropout import Dropout
 from chain.models.hash_layer import sign
 from chain.models.kmeans import kmeans
 from chain.models.positions import sinusoid
@@ -227,7 +228,7 @@ class BertBlock(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm1 = Norm(width)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
@@ -237,7 +238,7 @@ class BertBlock(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, FFN * width),
             nn.GELU(approximate="tanh"),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(FFN * width, width),
         )
 

@@ -148,10 +148,11 @@ class MCMSH(Method):
     def terms(self, seen: Tensor, similarity: Tensor, centres: Tensor) -> dict[str, Tensor]:
         """The four terms and their weighted sum; each fifth of `seen` (5B, T, F) is a pass."""
         projected = self.project(seen)
-        hidden = [self.mixer(part) for part in projected.chunk(SEEN)]
-        clip, partner, similar, first, second = self._soft_codes(torch.cat(hidden)).chunk(SEEN)
+        passes = projected.view(SEEN, -1, *projected.shape[1:]).transpose(0, 1)  # (B, 5, T, W)
+        hidden = self.mixer(passes).transpose(0, 1).flatten(0, 1)
+        clip, partner, similar, first, second = self._soft_codes(hidden).chunk(SEEN)
         pair = torch.cat([clip, partner])
-        means = torch.cat(hidden[:2]).mean(dim=1)
+        means = hidden[: len(pair)].mean(dim=1)
         parts = {
             "cluster": 2 * F.mse_loss(means, centres),  # the sum of both halves' means
             "similarity": (similarity - (clip * partner).mean(dim=1)).square().mean(),

@@ -169,7 +169,7 @@ def learning_rate(config: TrainingConfig, epoch: int) -> float:
 
 def _optimiser(model: Method, config: TrainingConfig) -> torch.optim.Optimizer:
     kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
-    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _autocast(config: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:
