@@ -33,8 +33,8 @@ def reversal_distance(table: pd.DataFrame, bits: int) -> Figure:
 
     `table` has a row for each method: the columns method, reversed, category and random, as
     `chain.analysis.reversal` computes them for codes of `bits` bits. A column sd_reversed becomes a
-    thin line. Category and random may be NaN. Raises InputError if the table has no rows, if
-    `reversed` is not finite, and if methods repeat.
+    thin line. This one, category and random may be NaN. Raises InputError if the table has no
+    rows, if `reversed` is not finite, and if methods repeat.
     """
     rows = checked(table, ["method"], ["reversed"]).set_index("method")
     methods = ordered(rows.index)
@@ -45,8 +45,9 @@ def reversal_distance(table: pd.DataFrame, bits: int) -> Figure:
         for name, look in OTHERS.items():
             panel.plot(row[name], place, **look)
         panel.plot(row["reversed"], place, color=colour, **REVERSED)
-        if "sd_reversed" in rows:
-            ends = row["reversed"] - row["sd_reversed"], row["reversed"] + row["sd_reversed"]
+        spread = row.get("sd_reversed")
+        if pd.notna(spread):
+            ends = row["reversed"] - spread, row["reversed"] + spread
             panel.hlines(place, *ends, colors=colour, linewidth=1.2)
     panel.set_yticks(range(len(methods)), [method_label(method) for method in methods])
     panel.set_ylim(len(methods) - 0.5, -0.5)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from chain.analysis.joins import Joins
 from chain.datasets.manifest import has_labels
-from chain.figures.scenes import scene_strips
+from chain.figures.scenes import LETTERS, scene_strips
+from chain.figures.style import shorten
 from chain.scenes.clustering import SceneConfig, cluster_scenes
 from chain.views.store import FeatureStore
 
@@ -35,6 +36,9 @@ def scene_examples(
 
     features = both(store.clean)[:, None]
     scenes = cluster_scenes(features, np.arange(len(features)), config)[:, 0]
-    joined = [f"{names[a]} | {names[b]}" for a, b in zip(some.first, some.second, strict=True)]
+    joined = [
+        f"{shorten(names[first], LETTERS - 2)} | {shorten(names[second], LETTERS)}"
+        for first, second in zip(some.first, some.second, strict=True)
+    ]
     cuts = [None] * len(clips) + [int(cut) for cut in some.cuts]
     return scene_strips(both(frames), scenes, [*names.iloc[chosen], *joined], cuts)
