@@ -89,7 +89,10 @@ def _cell(row: Mapping[Hashable, Any], name: str, digits: int) -> Cell:
 
 
 def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """All numbers in one table: columns table, row, measure, mean and sd (NaN where unknown)."""
+    """All numbers in one table: columns table, row, measure, mean and sd (NaN where unknown).
+
+    They are rounded to nine decimals, so that equal seeds have an sd of 0.
+    """
     rows = [
         (table, row[layout.rows], name, row[name], row.get(f"sd_{name}"))
         for table, layout in LAYOUTS.items()
@@ -97,4 +100,4 @@ def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for row in tables[table].to_dict("records")
         for name in layout.columns
     ]
-    return pd.DataFrame(rows, columns=["table", "row", "measure", "mean", "sd"])
+    return pd.DataFrame(rows, columns=["table", "row", "measure", "mean", "sd"]).round(9)

@@ -70,6 +70,7 @@ def test_all_numbers_in_one_table() -> None:
     assert list(table["table"].unique()) == ["order", "scenes", "reversal"]
     rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
     assert rows[0] == ["order", "queries", "accuracy", 0.31, 0.0212]
+    assert ["order", "queries", "chance", round(1 / 7, 9), 0.0] in rows
     assert ["scenes", 0.5, "adjusted_rand", 0.755, None] in rows
     assert ["reversal", "chain_plus", "category", None, None] in rows
     assert rows[-1] == ["reversal", "chain_plus", "random", 32.04, 0.06]
