@@ -58,9 +58,19 @@ def test_ablations_claims_and_report(project: Project) -> None:
     }
     transfer = (project.folder / "metrics/transfer.md").read_text()
     assert transfer == "No two data sets of this run share a CNN.\n"
-    for name in ("scenes", "order"):
+    for name in ("scenes", "order", "reversal"):
         assert (project.folder / f"plots/local_tasks/{name}.png").stat().st_size
+    numbers = pd.read_csv(project.folder / "metrics/local_tasks.csv").set_index(["table", "row"])
+    assert list(numbers.loc["order"].index.unique()) == [
+        "pairs differing in order only",
+        "other queries",
+        "training clips",
+    ]
+    assert list(numbers.loc["scenes"].index.unique()) == ["0.5", "1.0", "2.0"]
+    assert list(numbers.loc["reversal"].index.unique()) == ["conmh", "chain", "chain_plus"]
+    assert numbers["mean"].notna().all()
     page = (project.folder / "plots/report.html").read_text()
+    assert "Scenes of joined clips" in page
     assert page.count("data:image/png;base64,") >= 10
     readme = (project.folder / "README.md").read_text()
     block = readme.partition("results:begin")[2].partition("results:end")[0]
