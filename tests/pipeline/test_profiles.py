@@ -89,15 +89,16 @@ EXPECTED: dict[tuple[str, str], dict[str, Any]] = {
     ("demo", "pca_itq"): {"frames": 8, "training": None, "iterations": 50},
     ("demo", "chain_plus"): {
         "frames": 8,
-        "training": PUBLISHED_TRAINING | {"epochs": 30, "batch": 64, "lr": 0.0002},
+        "training": PUBLISHED_TRAINING | {"epochs": 60, "batch": 64, "lr": 0.0005},
         "encoder": {"kind": "transformer", "width": 128, "depth": 1, "heads": 6, "dropout": 0.2},
         "sampling": "segment",
         "spatial": "consistent",
         "stand_in": {"kind": "dropout", "strength": 0.2},
-        "weights": {"contrastive": 1.0, "order": 0.1, "scene": 0.1, "neighbourhood": 3.0},
+        "weights": {"contrastive": 1.0, "order": 1.0, "scene": 0.1, "neighbourhood": 3.0},
         "temperature": 0.5,
         "tau_plus": 0.1,
-        "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
+        "order": {"share": 0.5, "positions": True, "read": "states"},
+        "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2, "read": "states"},
         "clean_view": True,
         "parts": 2,
     },
@@ -199,7 +200,8 @@ EXPECTED: dict[tuple[str, str], dict[str, Any]] = {
         "weights": {"contrastive": 1.0, "order": 0.1, "scene": 0.1},
         "temperature": 0.5,
         "tau_plus": 0.1,
-        "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
+        "order": {"share": 0.5, "positions": True, "read": "states"},
+        "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2, "read": "states"},
     },
 }
 
@@ -216,9 +218,9 @@ def test_a_variant_s_recipe_by_hand() -> None:
     weights = {name: config.model_dump()["weights"] for name, config in found.items()}
     assert weights == {
         "contrastive": {"contrastive": 1.0, "order": 0.0, "scene": 0.0},
-        "contrastive_order": {"contrastive": 1.0, "order": 0.1, "scene": 0.0},
+        "contrastive_order": {"contrastive": 1.0, "order": 1.0, "scene": 0.0},
         "contrastive_scene": {"contrastive": 1.0, "order": 0.0, "scene": 0.1},
-        "order_scene": {"contrastive": 0.0, "order": 0.1, "scene": 0.1},
+        "order_scene": {"contrastive": 0.0, "order": 1.0, "scene": 0.1},
     }
     unchanged = with_every_method("demo").config("demo", "chain")
     assert {config.model_dump_json(exclude={"weights"}) for config in found.values()} == {
