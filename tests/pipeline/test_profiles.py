@@ -98,7 +98,7 @@ EXPECTED: dict[tuple[str, str], dict[str, Any]] = {
         "temperature": 0.5,
         "tau_plus": 0.1,
         "order": {"share": 0.5, "positions": True, "read": "states"},
-        "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2, "read": "states"},
+        "scene": {"preference": 4.0, "damping": 0.5, "temperature": 0.2, "read": "states"},
         "clean_view": True,
         "parts": 2,
     },
@@ -201,7 +201,7 @@ EXPECTED: dict[tuple[str, str], dict[str, Any]] = {
         "temperature": 0.5,
         "tau_plus": 0.1,
         "order": {"share": 0.5, "positions": True, "read": "states"},
-        "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2, "read": "states"},
+        "scene": {"preference": 4.0, "damping": 0.5, "temperature": 0.2, "read": "states"},
     },
 }
 
