@@ -55,10 +55,11 @@ def near_copies(fingerprints: NDArray[np.uint8]) -> NDArray[np.int64]:
     different, first, place = np.unique(
         fingerprints[rows], axis=0, return_index=True, return_inverse=True
     )
-    index = faiss.IndexBinaryFlat(8 * different.shape[1])
-    index.add(different)
-    most = NEAR * index.d // PICTURE
-    limits, distances, others = index.range_search(different, most + 1)
+    padded = np.pad(different, ((0, 0), (0, -different.shape[1] % 32)))  # 4 times faster so
+    index = faiss.IndexBinaryFlat(8 * padded.shape[1])
+    index.add(padded)
+    most = NEAR * 8 * different.shape[1] // PICTURE
+    limits, distances, others = index.range_search(padded, most + 1)
     counts: NDArray[np.int64] = np.diff(limits).astype(np.int64)
     ones = np.repeat(np.arange(len(different)), counts)
     shows = np.unpackbits(different, axis=1)[:, ::PICTURE]
