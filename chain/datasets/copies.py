@@ -67,5 +67,6 @@ def near_copies(fingerprints: NDArray[np.uint8]) -> NDArray[np.int64]:
     near &= (shows[ones] == shows[others]).all(axis=1) & (ones < others)
     alike = first[np.stack([ones[near], others[near]], axis=1)]
     equal = np.stack([first[place], np.arange(len(rows))], axis=1)
-    pairs: NDArray[np.int64] = rows[np.concatenate([alike, equal[equal[:, 0] != equal[:, 1]]])]
-    return pairs
+    pairs = rows[np.concatenate([alike, equal[equal[:, 0] != equal[:, 1]]])]
+    in_order: NDArray[np.int64] = np.unique(np.sort(pairs, axis=1), axis=0)
+    return in_order

@@ -1,7 +1,10 @@
 import hashlib
+import shutil
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -285,6 +288,99 @@ def test_a_clip_has_the_same_views_whichever_others_are_for_training(
     extract(Means(), FRAMES, IDS, TRAIN[[2]], BANK, AUGMENT, tmp_path)
     alone = np.load(tmp_path / "bank_consistent.npy")
     assert (alone[0] == np.load(tmp_path / "whole" / "bank_consistent.npy")[2]).all()
+
+
+class Seen(FeatureExtractor):
+    """A small CNN that notes how many batches it has seen."""
+
+    def __init__(self, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        backbone = Backbone(
+            BackboneConfig(
+                name="squeezenet1_1", weights="pretrain", size=32, mean=[0.5] * 3, std=[0.2] * 3
+            )
+        )
+        super().__init__(backbone.eval(), 32, torch.device("cpu"))
+        self.batches = 0
+
+    def features(self, prepared: torch.Tensor) -> NDArray[np.float16]:
+        self.batches += 1
+        return super().features(prepared)
+
+
+CLIPS = np.random.default_rng(0).integers(0, 256, (9, 3, 40, 40, 3), dtype=np.uint8)
+
+
+def run(folder: Path, rows: list[int], train: list[int], **changes: Any) -> int:
+    """Extract the features of some CLIPS; returns how many batches the CNN has seen."""
+    extractor = changes.get("extractor") or Seen()
+    folder.mkdir()
+    names = [changes.get("names", IDS)[row] for row in rows]
+    trained = np.array([rows.index(row) for row in train])
+    config, augment = changes.get("bank", BANK), changes.get("augment", AUGMENT)
+    extract(
+        extractor, CLIPS[rows], names, trained, config, augment, folder, keep_as=changes.get("name")
+    )
+    return extractor.batches - 1  # the first tells the width
+
+
+def test_features_of_unchanged_clips_are_not_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips are added and removed; the bytes are those of a run from nothing."""
+    monkeypatch.chdir(tmp_path)
+    assert run(tmp_path / "first", [0, 1, 2, 3, 4, 5], [1, 3, 5], name="tiny") == 6 + 2 * 3
+    new, train = [8, 1, 2, 4, 5, 7], [8, 5, 2]
+    # 7 and 8 are new, and 2 was not for training before.
+    assert run(tmp_path / "second", new, train, name="tiny") == 3 + 2 * 2
+    assert run(tmp_path / "fresh", new, train) == 6 + 2 * 3
+    assert written(tmp_path / "second") == written(tmp_path / "fresh")
+    assert run(tmp_path / "third", [1, 2, 5], [5], name="tiny") == 0
+    run(tmp_path / "fresh third", [1, 2, 5], [5])
+    assert written(tmp_path / "third") == written(tmp_path / "fresh third")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bank": BANK.model_copy(update={"seed": 4})},
+        {"bank": BANK.model_copy(update={"views": 3})},
+        {"augment": AUGMENT.model_copy(update={"blur": 0.4})},
+        {"names": [f"{name}b" for name in IDS]},
+        {"extractor": Seen(1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_features_made_otherwise_are_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(tmp_path / "first", [0, 1], [1], name="tiny") == 2 + 2
+    assert run(tmp_path / "second", [0, 1], [1], name="tiny", **change) == 2 + 2
+
+
+def test_a_killed_run_with_kept_clips_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bank, "CLIPS_BETWEEN_CHECKPOINTS", 2)
+    run(tmp_path / "first", [0, 2, 4, 6], [2, 4], name="tiny")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    everything = (CLIPS, IDS, TRAIN, BANK, AUGMENT, scratch)
+
+    def killed(clips: Iterable[int], *arguments: Any) -> Iterator[Any]:
+        yield from clip_features(list(clips)[:2], *arguments)
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        extract(Seen(), *everything, killed, "tiny")
+    shutil.rmtree(".kept")  # what was taken over stays
+    extract(Seen(), *everything, keep_as="tiny")
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    extract(Seen(), *everything[:-1], fresh)
+    assert written(scratch) == written(fresh)
 
 
 def test_extractor_resizes_or_augments_then_runs_the_backbone() -> None:
