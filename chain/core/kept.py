@@ -36,7 +36,7 @@ class Kept:
                 for array, clips in record["clips"].items():
                     self.rows[array] = {clip: row for row, clip in enumerate(clips)}
                     self.arrays[array] = np.load(self.folder / f"{array}.npy", mmap_mode="r")
-        except (OSError, ValueError, KeyError):  # nothing kept, or no longer whole
+        except (OSError, EOFError, ValueError, KeyError):  # nothing kept, or no longer whole
             self.rows = {}
 
     def find(self, array: str, clip: str) -> NDArray[Any] | None:

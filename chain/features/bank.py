@@ -228,7 +228,8 @@ def extract(
                 for name in arrays
             }
         )
-        log.info("features: %d of %d clips as computed before", len(reused), count)
+        if reused:
+            log.info("features: %d of %d clips as computed before", len(reused), count)
     return dict(arrays)
 
 
