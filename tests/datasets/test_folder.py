@@ -354,7 +354,7 @@ def test_split_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path, *LISTED)
     (tmp_path / "splits.csv").write_text(
         "path,category,source,split\n"
-        "./wave/c.webm,wrong,x,query\ngolf/a.avi,golf,x,train\ngolf/b.mp4,golf,y,\n"
+        "./wave/c.webm,wrong,z,query\ngolf/a.avi,golf,x,train\ngolf/b.mp4,golf,y,\n"
     )
     with caplog.at_level(logging.WARNING):
         manifest = index(tmp_path, split_file="splits.csv")
