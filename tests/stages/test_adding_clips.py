@@ -24,8 +24,8 @@ SETTINGS = {"datasets": ["clips"], "evaluation": {"topk": [3]}, "figures": {"k":
 
 def clip(number: int) -> NDArray[np.uint8]:
     """Six frames (6, 32, 32, 3) of coarse squares that nothing else looks like."""
-    coarse = np.random.default_rng(number).integers(40, 255, (3, 4, 4, 3), dtype=np.uint8)
-    return coarse.repeat(8, 1).repeat(8, 2).repeat(2, 0)
+    coarse = np.random.default_rng(number).integers(40, 255, (3, 8, 8, 3), dtype=np.uint8)
+    return coarse.repeat(4, 1).repeat(4, 2).repeat(2, 0)
 
 
 class Folder(Project):

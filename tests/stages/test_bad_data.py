@@ -98,7 +98,7 @@ def test_clips_without_category_beside_categories(
 ) -> None:
     """Wherever the draw puts them, they are no queries, and nothing fails."""
     clips = [f"{category}/{number}.avi" for category in ("a", "b") for number in range(15)]
-    project, _ = make(dict.fromkeys([*clips, *(f"loose{n}.avi" for n in range(12))], ""))
+    project, _ = make(dict.fromkeys([*clips, *(f"loose{n}.avi" for n in range(30))], ""))
     drawing(project)
     stage(project, "prepare")
     manifest = pd.read_csv(
