@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from chain.core.kept import Kept
 from chain.datasets.manifest import contents
+from chain.datasets.splits import groups
 from chain.pipeline.code import made_by
 from chain.video import fingerprint as video
 
@@ -19,6 +20,8 @@ NEAR = 16
 """Bits of 63 by which the pictures of two near copies differ on average, at most. docs/data.md has
 the figures behind this choice."""
 PICTURE = 64  # bits of a picture's hash
+BLOCK = 256  # fingerprints that are looked up at a time
+MANY = 4  # links a clip; if there are more, only those to each group's first clip are kept
 
 
 def fingerprints(manifest: pd.DataFrame, root: Path, workers: int) -> NDArray[np.uint8]:
@@ -46,8 +49,9 @@ def near_copies(fingerprints: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Pairs of rows (P, 2) of fingerprints (N, 24) that link all near copies.
 
     Two clips are near copies if the same pictures of them are flat, and if the others differ by at
-    most NEAR bits each on average. Of equal fingerprints, each is linked to the first one only. A
-    fingerprint of 0 is no fingerprint, so it is linked to none.
+    most NEAR bits each on average. Of equal fingerprints, and where there are very many near
+    copies, clips are linked to the first one of their group only. A fingerprint of 0 is no
+    fingerprint, so it is linked to none.
     """
     rows = np.flatnonzero(fingerprints.any(axis=1))
     if not len(rows):
@@ -55,18 +59,23 @@ def near_copies(fingerprints: NDArray[np.uint8]) -> NDArray[np.int64]:
     different, first, place = np.unique(
         fingerprints[rows], axis=0, return_index=True, return_inverse=True
     )
+    shows = np.unpackbits(different, axis=1)[:, ::PICTURE]
     padded = np.pad(different, ((0, 0), (0, -different.shape[1] % 32)))  # 4 times faster so
     index = faiss.IndexBinaryFlat(8 * padded.shape[1])
     index.add(padded)
-    most = NEAR * 8 * different.shape[1] // PICTURE
-    limits, distances, others = index.range_search(padded, most + 1)
-    counts: NDArray[np.int64] = np.diff(limits).astype(np.int64)
-    ones = np.repeat(np.arange(len(different)), counts)
-    shows = np.unpackbits(different, axis=1)[:, ::PICTURE]
-    near = distances <= NEAR * shows[ones].sum(axis=1)
-    near &= (shows[ones] == shows[others]).all(axis=1) & (ones < others)
-    alike = first[np.stack([ones[near], others[near]], axis=1)]
-    equal = np.stack([first[place], np.arange(len(rows))], axis=1)
-    pairs = rows[np.concatenate([alike, equal[equal[:, 0] != equal[:, 1]]])]
-    in_order: NDArray[np.int64] = np.unique(np.sort(pairs, axis=1), axis=0)
-    return in_order
+    most = NEAR * shows.shape[1]
+    links = np.stack([first[place], np.arange(len(rows))], axis=1)
+    links = links[links[:, 0] != links[:, 1]]
+    for start in range(0, len(different), BLOCK):
+        limits, distances, others = index.range_search(padded[start : start + BLOCK], most + 1)
+        counts: NDArray[np.int64] = np.diff(limits).astype(np.int64)
+        ones = start + np.repeat(np.arange(len(counts)), counts)
+        near = (ones < others) & (distances <= NEAR * shows[ones].sum(axis=1))
+        near &= (shows[ones] == shows[others]).all(axis=1)
+        alike = first[np.stack([ones[near], others[near]], axis=1)]
+        links = np.concatenate([links, alike])
+        if len(links) > MANY * len(rows):  # of clips that are all alike, there are too many pairs
+            group = groups(len(rows), links)
+            links = np.stack([group, np.arange(len(rows))], axis=1)[group != np.arange(len(rows))]
+    pairs: NDArray[np.int64] = np.unique(np.sort(rows[links], axis=1), axis=0)
+    return pairs

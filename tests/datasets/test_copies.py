@@ -70,6 +70,16 @@ def test_clips_without_fingerprint_are_no_copies() -> None:
     assert near_copies(np.zeros((0, 24), np.uint8)).shape == (0, 2)
 
 
+def test_clips_that_are_all_alike_give_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,) = random_prints(1)
+    other = random_prints(1, 1)
+    alike = [flipped(one, bits) for bits in range(40)]
+    monkeypatch.setattr(copies, "BLOCK", 7)
+    pairs = near_copies(np.concatenate([np.stack(alike), other]))
+    assert len(pairs) < copies.MANY * 41 + 7 * 41 < len(slow_pairs(np.stack(alike)))
+    assert groups(41, pairs).tolist() == [0] * 40 + [40]
+
+
 def test_many_clips_take_little_time() -> None:
     """About a second in processor time for 20,000, of which half are the same."""
     prints = random_prints(10_000)
