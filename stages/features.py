@@ -39,11 +39,11 @@ def features(dataset: str) -> str:
             clean = extract(
                 FeatureExtractor(load_backbone(config, weights), config.size, device),
                 np.load(frames / "frames.npy", mmap_mode="r"),
-                train,
-                parsed(BankConfig, "bank", dataset),
-                parsed(AugmentConfig, "augment"),
+                *(index["id"].tolist(), train),
+                *(parsed(BankConfig, "bank", dataset), parsed(AugmentConfig, "augment")),
                 scratch,
                 feature_computer(runtime),
+                f"features-{dataset}",
             )["clean"]
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)

@@ -70,6 +70,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def contents(manifest: pd.DataFrame) -> list[str]:
+    """What decoding each clip depends on: the file's hash, and its suffix, which FFmpeg heeds."""
+    paths = [Path(path) for path in manifest["path"]]
+    return [hash + path.suffix for hash, path in zip(manifest["sha256"], paths, strict=True)]
+
+
 def categories_of(labels: str) -> list[str]:
     """The categories in one clip's `labels`; an empty text gives none."""
     return [name for name in labels.split(SEPARATOR) if name]

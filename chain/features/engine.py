@@ -1,6 +1,6 @@
 """Who computes the features: threads of this process, or Ray."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ def by_ray(
     clips: Iterable[int],
     extractor: FeatureExtractor,
     frames: NDArray[np.uint8],
+    ids: Sequence[str],
     train: NDArray[np.int64],
     bank: BankConfig,
     augment: AugmentConfig,
@@ -38,13 +39,13 @@ def by_ray(
 
     assert isinstance(frames, np.memmap) and frames.filename is not None
     threads, on_gpu = torch.get_num_threads(), extractor.device.type == "cuda"
-    given = (extractor, Path(frames.filename), train, bank, augment, threads)
+    given = (extractor, Path(frames.filename), ids, train, bank, augment, threads)
     return computed_by_ray(partial(_extract, given), list(clips), workers, on_gpu)
 
 
 def _extract(given: tuple[Any, ...], clips: list[int]) -> Iterator[Any]:
-    extractor, file, train, bank, augment, threads = given
+    extractor, file, ids, train, bank, augment, threads = given
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     frames = np.load(file, mmap_mode="r")
-    return clip_features(clips, extractor, frames, train, bank, augment)
+    return clip_features(clips, extractor, frames, ids, train, bank, augment)

@@ -103,7 +103,8 @@ def project(tmp_path, monkeypatch, write_clip):
     train = np.flatnonzero(manifest["split"] == "train")
     frames = np.load(artifacts / "frames/tiny/frames.npy")
     bank = BankConfig(views=1, seed=0, spatial=[])
-    extract(extractor, frames, train, bank, AugmentConfig(**tree["augment"]), features)
+    ids = manifest["id"].tolist()
+    extract(extractor, frames, ids, train, bank, AugmentConfig(**tree["augment"]), features)
     np.save(features / "train.npy", train)
     manifest.to_csv(features / "index.csv", index=False)
 
