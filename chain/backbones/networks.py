@@ -1,4 +1,4 @@
-"""2D backbones: torchvision's models without their last layer, and CLIP's vision branch."""
+"""2D backbones: CNNs and transformers without their last layer, and CLIP's vision branch."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -8,7 +8,7 @@ import torchvision
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from chain.backbones import open_clip
+from chain.backbones import efficientnet_lite, open_clip
 from chain.core.errors import InputError
 from chain.core.params import Parameters
 
@@ -25,7 +25,7 @@ class DeclaredBackbone(Parameters):
     """
 
     name: str
-    """A torchvision classification model such as `resnet50`, or `open_clip/<model>`."""
+    """`efficientnet_lite0`, a torchvision classification model, or `open_clip/<model>`."""
     weights: str
     """`pretrain`, a name such as `IMAGENET1K_V2` or `openai`, a state-dict file, or its URL."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
@@ -39,11 +39,10 @@ class DeclaredBackbone(Parameters):
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        known = torchvision.models.list_models(module=torchvision.models)
+        known = [*efficientnet_lite.SIZES, *torchvision.models.list_models(torchvision.models)]
         if not name.startswith(open_clip.PREFIX) and name not in known:
             raise ValueError(
-                f"unknown backbone; use {open_clip.PREFIX}<model>, or one of torchvision's: "
-                f"{', '.join(known)}"
+                f"unknown backbone; use {open_clip.PREFIX}<model>, or one of {', '.join(known)}"
             )
         return name
 
@@ -97,6 +96,14 @@ def build(config: BackboneConfig) -> nn.Module:
     """
     if config.name.startswith(open_clip.PREFIX):
         return open_clip.build(config.name, config.weights)
+    network = _with_classifier(config)
+    remove_classifier(network)
+    return network
+
+
+def _with_classifier(config: BackboneConfig) -> nn.Module:
+    if config.name in efficientnet_lite.SIZES:
+        return efficientnet_lite.build(config.name)
     options: dict[str, Any] = {}
     if config.name.startswith("vit_"):  # it embeds the positions of one input size
         options = {"image_size": config.size}
@@ -106,7 +113,6 @@ def build(config: BackboneConfig) -> nn.Module:
     ):  # their named weights expect other mean and std
         options = {"transform_input": origin(config) == "name", "init_weights": True}
     network: nn.Module = torchvision.models.get_model(config.name, weights=None, **options)
-    remove_classifier(network)
     return network
 
 
@@ -125,6 +131,8 @@ def weight_names(name: str) -> list[str]:
     """List the names of the weights that are known for a backbone."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.tags(name)
+    if name in efficientnet_lite.SIZES:
+        return [efficientnet_lite.WEIGHTS]
     return list(torchvision.models.get_model_weights(name).__members__)
 
 

@@ -103,7 +103,8 @@ def decide(
 def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int) -> Measured | str:
     """The comparison with the closest of the claim's rivals, or why there is none.
 
-    There is none if a side was not evaluated at all (`NO_RESULT`) or not at K = 20 (`NO_SUCH_K`).
+    There is none if a side was not evaluated at all (`NO_RESULT`), or if the claim is about mAP and
+    K = 20 was not evaluated (`NO_SUCH_K`).
     """
     comparisons = []
     for rival in claim.theirs:
@@ -149,21 +150,19 @@ def _compare(
     queries = [read(dataset, side, "queries") for side in sides]
     if any(table.empty for table in queries):
         return NO_RESULT
+    ids = [set(table["id"]) for table in queries]
+    if ids[0] != ids[1]:
+        raise InputError("queries: the two sides were evaluated on different ones")
+    counts = {"seeds": min(table["seed"].nunique() for table in queries), "queries": len(ids[0])}
+    if claim.kind == "precision":  # it needs no K
+        curve = precision_gain(*(read(dataset, side, "by_rank") for side in sides))
+        ahead = curve.everywhere and curve.low > 0
+        return Measured(curve.mean, curve.low, curve.high, ahead, **counts)
     if any(f"ap{K}" not in table.columns for table in queries):
         return NO_SUCH_K
-    ours, theirs = (_precisions(table) for table in queries)
-    if not ours.columns.equals(theirs.columns):
-        raise InputError("queries: the two sides were evaluated on different ones")
-    counts = {"seeds": min(len(ours), len(theirs)), "queries": ours.shape[1]}
-    if claim.kind == "gain":
-        gain = paired_bootstrap(ours.to_numpy(), theirs.to_numpy(), resamples, seed)
-        return Measured(gain.mean, gain.low, gain.high, gain.low > 0, **counts)
-    ranks = [read(dataset, side, "by_rank") for side in sides]
-    if any(table.empty for table in ranks):
-        return NO_RESULT
-    curve = precision_gain(*ranks)
-    ahead = curve.everywhere and curve.low > 0
-    return Measured(curve.mean, curve.low, curve.high, ahead, **counts)
+    ours, theirs = (_precisions(table).to_numpy() for table in queries)
+    gain = paired_bootstrap(ours, theirs, resamples, seed)
+    return Measured(gain.mean, gain.low, gain.high, gain.low > 0, **counts)
 
 
 def _best_variant(queries: pd.DataFrame) -> pd.DataFrame:

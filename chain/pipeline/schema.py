@@ -184,6 +184,17 @@ class Checked:
                 found[variant] = config
         return method, found
 
+    def fits(self, dataset: str, method: str, table: str | None = None) -> dict[str, list[str]]:
+        """The keys of the sizes that follow the number of clips, by the variants of a table.
+
+        Without a table, the method itself is the only variant.
+        """
+        layers = self._layers(dataset)
+        if table is None:
+            return {UNCHANGED: layers.fits(method)}
+        variants = self.experiment.ablations.variants[method][table].root
+        return {name: layers.fits(method, Layer(tree, table)) for name, tree in variants.items()}
+
     @property
     def left_out(self) -> list[str]:
         """A line for each data set with ablations that `variants` leaves out."""

@@ -28,11 +28,11 @@ def answer(
 ) -> str:
     """A few sentences on one data set, with codes of `bits` bits and strict mAP@`k`.
 
-    The first names the method with the highest mean over `seeds` seeds. The second says how far it
-    is from ConMH and from the best variant of the float features that the codes are made from, and
-    which methods do not beat these features. If there are other code lengths, the last names the
-    best method at each, and says whether it beats every floor. If the data set lacks this K, all
-    tell of the largest smaller one.
+    The first names the method with the highest mean over `seeds` seeds, or the only method. The
+    second says how far it is from ConMH and from the best variant of the float features that the
+    codes are made from, and which methods do not beat these features. If there are other code
+    lengths, the last names the best method at each, and says whether it beats every floor. If the
+    data set lacks this K, all tell of the largest smaller one.
 
     `scores` has columns dataset, method, bits, k, map_strict and, for several seeds, sd_strict.
     `floats` has columns dataset, variant, k and map_strict.
@@ -43,8 +43,9 @@ def answer(
     means = {method: float(rows[method]["map_strict"]) for method in ordered(rows)}
     best = max(means, key=lambda method: means[method])
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
+    standing = "has the highest mean" if len(means) > 1 else "is the only method,"
     first = (
-        f"On {dataset_label(dataset)}, {method_label(best)} has the highest mean with {bits}-bit "
+        f"On {dataset_label(dataset)}, {method_label(best)} {standing} with {bits}-bit "
         f"codes: its mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, {spread})."
     )
     ranked = best_floats(floats[(floats["dataset"] == dataset) & (floats["k"] == k)])

@@ -78,6 +78,20 @@ def test_principal_components_by_hand() -> None:
 def test_bad_input(store: FeatureStore) -> None:
     with pytest.raises(InputError, match=r"bits is 16, but the features have only 10 dimensions"):
         construct(bits=16).fit(store)
-    few = FeatureStore(store.index, store.clean, np.arange(BITS), {})
-    with pytest.raises(InputError, match=r"bits is 8, but PCA needs .* only 8; lower it or add"):
-        construct().fit(few)
+
+
+@pytest.mark.parametrize("clips", [2, 5, BITS, BITS + 1])
+def test_with_few_clips_the_other_directions_are_random(store: FeatureStore, clips: int) -> None:
+    few = FeatureStore(store.index, store.clean, np.arange(clips), {})
+    model, other = fitted(few), fitted(few, seed=1)
+    torch.testing.assert_close(model.components.T @ model.components, torch.eye(BITS))
+    spanned = min(clips - 1, BITS)
+    assert torch.equal(model.components[:, :spanned], other.components[:, :spanned])
+    assert torch.equal(model.components, fitted(few).components)
+    if spanned < BITS:
+        assert not torch.equal(model.components[:, spanned:], other.components[:, spanned:])
+    centred = features(few)[:clips].mean(dim=1) - model.mean
+    beyond = centred @ model.components[:, spanned:]
+    torch.testing.assert_close(beyond, torch.zeros_like(beyond), atol=1e-4, rtol=0)
+    rest = centred - centred @ model.components @ model.components.T
+    assert clips > BITS or rest.abs().max() < 1e-4

@@ -145,8 +145,8 @@ def test_bad_profiles(change: dict[str, Any], key: str, words: str) -> None:
 
 
 def test_the_profile_of_another_data_set_is_named() -> None:
-    with pytest.raises(InputError, match=r"^params/clips\.yaml: decode\.frames: 9 is less than"):
-        checked({"datasets": ["demo", "clips"]}, {"clips": {"decode": {"frames": 9}}})
+    with pytest.raises(InputError, match=r"^params/clips\.yaml: decode\.frames: 7 is less than"):
+        checked({"datasets": ["demo", "clips"]}, {"clips": {"decode": {"frames": 7}}})
 
 
 def test_only_profiles_of_this_run_are_read(

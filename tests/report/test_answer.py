@@ -76,6 +76,14 @@ def test_a_run_without_the_baseline_and_with_one_seed() -> None:
     )
 
 
+def test_one_method_alone_has_no_rival() -> None:
+    assert answer(only("chain"), FLOATS, "ucf101", 64, 20, 3) == (
+        "On UCF101, CHAIN is the only method, with 64-bit codes: its mAP@20 is 0.500 ± 0.010 "
+        "(strict protocol, mean ± sd over 3 seeds). That is 100 % above the best float features "
+        "(raw, without a code: 0.250)."
+    )
+
+
 def test_all_methods_beat_the_features() -> None:
     assert answer(only("chain", "conmh"), FLOATS, "ucf101", 64, 20, 3).endswith("code: 0.250).")
 
