@@ -35,6 +35,7 @@ class DeclaredBackbone(Parameters):
     mean: list[float] | None = None
     """RGB mean that the weights expect, in [0, 1]."""
     std: list[Annotated[float, Field(gt=0)]] | None = None
+    """RGB standard deviation, on the same scale."""
 
     @field_validator("name")
     @classmethod
@@ -52,6 +53,8 @@ class DeclaredBackbone(Parameters):
     def _is_rgb(cls, values: list[float] | None) -> list[float] | None:
         if values is not None and len(values) != 3:
             raise ValueError("expected three numbers, one each for red, green and blue")
+        if values is not None and not all(0 <= value <= 1 for value in values):
+            raise ValueError("expected numbers from 0 to 1; divide those for 0 to 255 by 255")
         return values
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from chain.backbones.networks import Backbone, BackboneConfig
 from chain.core.errors import InputError
 from chain.core.files import replacing
-from chain.core.params import Parameters
+from chain.core.params import Parameters, Seed
 from chain.features.augmentation import AugmentConfig, apply, draw, resize, to_images
 from chain.losses.nt_xent import nt_xent
 
@@ -39,7 +39,7 @@ class PretrainConfig(Parameters):
     temperature: Annotated[float, Field(gt=0)]
     gap: Annotated[int, Field(ge=0)]
     """Largest distance between the two frames of a pair, in stored frames."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     augment: AugmentConfig
 
 

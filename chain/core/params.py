@@ -7,9 +7,9 @@ word. The stages read it with the same parser, so both always see the same value
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -27,6 +27,10 @@ class Parameters(BaseModel):
     """Base of every schema: unknown keys and silent type conversions are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed that NumPy, torch and scikit-learn all take."""
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -103,16 +103,25 @@ def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
     return rows
 
 
+def check_roles(manifest: pd.DataFrame, roles: Roles) -> None:
+    """Raise InputError, before hours of training, if a role names a split without clips."""
+    for role, split in roles:
+        try:
+            select(manifest, split)
+        except InputError as error:
+            raise InputError(str(error).replace("roles", f"roles.{role}", 1)) from None
+
+
 def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
     """Check, before hours of training, that labelled clips can be evaluated by retrieval.
 
     Raises InputError in these cases:
 
-    * A role has no clips.
+    * A role names a split without clips.
     * A query has no category.
     * The database has fewer than two categories, or lacks a category of a query.
     """
-    select(manifest, roles.train)
+    check_roles(manifest, roles)
     for role in ("database", "query"):
         if getattr(roles, role) is None:
             raise InputError(f"roles.{role}: null, but the clips have categories to evaluate with")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from chain.backbones.networks import Backbone
 from chain.core.files import replacing
-from chain.core.params import Parameters
+from chain.core.params import Parameters, Seed
 from chain.features.augmentation import (
     STRENGTHS,
     Augmentation,
@@ -43,7 +43,7 @@ class BankConfig(Parameters):
 
     views: Annotated[int, Field(ge=1)]
     """Augmented views of each training clip, V."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     spatial: list[Spatial]
     """The kinds of augmentation. Each has a bank of its own, except `none`, which needs none."""
 

@@ -13,7 +13,10 @@ from sandbox import Project
 from chain.pipeline.code import INFRASTRUCTURE
 
 CODE = "artifacts/code/stages/{}.json"
-AFTER_THE_CHECK = {"prepare": "artifacts/checked.json"}  # not read: it only comes first
+AFTER_THE_CHECK = {  # not read: they only come first
+    "prepare": "artifacts/checked.json",
+    "decode": "artifacts/counted/demo.json",
+}
 WHOLE_FILES = ("check", "report")  # these read parameter files whole, the others by key
 WITH_TWO_DATA_SETS = {("transfer", "artifacts/models"), ("transfer", "artifacts/recipes")}
 """What is read only if two data sets share a CNN, which the small pipeline's one can't show."""
