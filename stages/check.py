@@ -3,6 +3,7 @@
 import json
 
 from chain.core import params
+from chain.core.errors import reading
 from chain.core.files import replacing, write_json
 from chain.core.params import PARAMS, profile_path
 from chain.pipeline.recipes import UNCHANGED, write_recipe
@@ -13,10 +14,10 @@ from stages.common import ARTIFACTS, run
 def check() -> str:
     checked = Checked(params.load(PARAMS), lambda name: params.load(profile_path(name)))
     experiment = checked.experiment
-    code = {
-        path.stem: json.loads(path.read_text())
-        for path in (ARTIFACTS / "code" / "methods").glob("*.json")
-    }
+    code = {}
+    for path in (ARTIFACTS / "code" / "methods").glob("*.json"):
+        with reading(path, "a list of code", "run `dvc repro code`"):
+            code[path.stem] = json.loads(path.read_text())
     with replacing(ARTIFACTS / "recipes") as out:
         for dataset in experiment.datasets:
             for method in experiment.grid.methods:

@@ -4,14 +4,15 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from chain.core import params
-from chain.core.errors import InputError
+from chain.core.errors import InputError, one_line
 
 ARTIFACTS = Path("artifacts")
 
@@ -53,7 +54,18 @@ def run(stage: Callable[..., str], *options: str) -> None:
     for option in options:
         parser.add_argument(f"--{option}", required=True, type=int if option == "bits" else str)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments = vars(parser.parse_args())
+    with errors_of_one_line():
+        print(stage(**arguments))
+
+
+@contextmanager
+def errors_of_one_line() -> Iterator[None]:
+    """End the command with one line if the input is at fault, or a file can't be used."""
     try:
-        print(stage(**vars(parser.parse_args())))
+        yield
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {file}{error.strerror or one_line(error)}")

@@ -17,6 +17,7 @@ from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.features.convert import convert
 from chain.features.engine import feature_computer
+from chain.video.pack import read_frames
 from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
 
@@ -38,7 +39,7 @@ def features(dataset: str) -> str:
             device = set_up(parsed(RuntimeConfig, "runtime"))
             clean = extract(
                 FeatureExtractor(load_backbone(config, weights), config.size, device),
-                np.load(frames / "frames.npy", mmap_mode="r"),
+                read_frames(frames / "frames.npy", len(index)),
                 train,
                 parsed(BankConfig, "bank", dataset),
                 parsed(AugmentConfig, "augment"),

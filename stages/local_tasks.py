@@ -16,6 +16,7 @@ from chain.figures.style import save
 from chain.methods.chain import Chain
 from chain.methods.saved_models import load_method
 from chain.scenes.clustering import cluster_scenes
+from chain.video.pack import read_frames
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, parsed, run
 
@@ -44,7 +45,7 @@ def local_tasks(dataset: str, bits: int) -> str:
         out.mkdir()
         save(order_confusion(counts), out / "order.png")
         if packed.exists():  # ready-made features have no frames to show
-            frames = np.load(packed, mmap_mode="r")[shown]
+            frames = read_frames(packed, len(store.index))[shown]
             save(scene_strips(frames, scenes, names), out / "scenes.png")
     return f"local_tasks: {dataset}, {len(clips)} clips; plots/local_tasks"
 

@@ -1,10 +1,7 @@
 """Which clips of the headline's data set are most like a video file (not a pipeline stage)."""
 
 import argparse
-import sys
 from pathlib import Path
-
-import numpy as np
 
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
@@ -16,10 +13,10 @@ from chain.features.bank import FeatureExtractor
 from chain.figures.style import save
 from chain.methods.saved_models import load_method
 from chain.search.index import origin
-from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
+from chain.search.query import as_text, encode_query, find, open_index, read_query
 from chain.search.sheet import contact_sheet, results
-from chain.video.pack import DecodeConfig
-from stages.common import ARTIFACTS, parameters, parsed, profile
+from chain.video.pack import DecodeConfig, read_frames
+from stages.common import ARTIFACTS, errors_of_one_line, parameters, parsed, profile
 
 
 def search(video: Path, k: int, sheet: Path | None) -> str:
@@ -35,15 +32,13 @@ def search(video: Path, k: int, sheet: Path | None) -> str:
     images = read_query(video, parsed(DecodeConfig, "decode", dataset))
 
     device = set_up(parsed(RuntimeConfig, "runtime"))
-    with loading(cnn_file):
-        network = load_backbone(cnn, cnn_file)
+    network = load_backbone(cnn, cnn_file)
     features = FeatureExtractor(network, cnn.size, device)(images)
-    with loading(weights):
-        model = load_method(weights)
+    model = load_method(weights)
     clips = read_index(ARTIFACTS / "frames" / dataset / "index.csv")
     found = find(index, encode_query(model, features, device), clips, k)
     if sheet:
-        frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+        frames = read_frames(ARTIFACTS / "frames" / dataset / "frames.npy", len(clips))
         save(contact_sheet(images, video.name, results(found, clips, frames)), sheet)
     return as_text(found)
 
@@ -53,7 +48,6 @@ if __name__ == "__main__":
     parser.add_argument("video", type=Path)
     parser.add_argument("--k", type=int, default=10, help="how many clips")
     parser.add_argument("--sheet", type=Path, help="a PNG that shows them")
-    try:
-        print(search(**vars(parser.parse_args())))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    arguments = vars(parser.parse_args())
+    with errors_of_one_line():
+        print(search(**arguments))

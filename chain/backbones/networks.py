@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from chain.backbones import open_clip
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.params import Parameters
+from chain.core.tensors import load_tensors
 
 PRETRAIN = "pretrain"
 IMAGENET_CLASSES = 1000
@@ -142,5 +143,8 @@ def origin(config: DeclaredBackbone) -> Origin:
 def load_backbone(config: BackboneConfig, state_file: Path) -> Backbone:
     """Load the backbone with the weights in `state_file`, frozen and in evaluation mode."""
     backbone = Backbone(config)
-    backbone.network.load_state_dict(torch.load(state_file, weights_only=True))
+    what = f"weights of {config.name}"
+    state = load_tensors(state_file, what)
+    with reading(state_file, what):
+        backbone.network.load_state_dict(state)
     return backbone.eval().requires_grad_(False)

@@ -42,8 +42,9 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         tree = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{path}: {reason}") from None
     except (YAMLError, ValueError, KeyError) as error:  # the last two: `2023-13-45`, `!!bool x`
         raise InputError(f"{path}: not valid YAML: {_problem(error)}") from None
     if not isinstance(tree, dict):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.files import write_csv
 from chain.core.params import Parameters
 
@@ -49,15 +49,13 @@ def read_index(path: Path) -> pd.DataFrame:
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     text = {name: str for name in COLUMNS if name != "bytes"}
-    try:
+    with reading(path, "a table of clips"):
         table = pd.read_csv(path, dtype=text, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: not a table of clips: {error}") from None
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(f"{path}: no column {missing[0]!r}")
+    if table.empty:
+        raise InputError(f"{path}: lists no clip")
     repeated = table["id"][table["id"].duplicated()]
     if len(repeated):
         raise InputError(f"{path}: id {repeated.iloc[0]!r} occurs more than once")

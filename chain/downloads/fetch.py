@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 from pydantic import Field, field_validator
 from tqdm import tqdm
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.files import write_json
 from chain.core.params import Parameters
 from chain.datasets.manifest import file_sha256
@@ -80,8 +80,10 @@ def obtain(config: DownloadConfig, root: Path) -> dict[str, Any] | None:
         if not note.exists():
             log.info("%s: already there, so not downloaded", target)
             return None
-        record: dict[str, Any] = json.loads(note.read_text())
-        if record["url"] == config.url and config.sha256 in (None, record["sha256"]):
+        with reading(note, "the note of a download", "delete it"):
+            record: dict[str, Any] = json.loads(note.read_text())
+            url, sha256 = record["url"], record["sha256"]
+        if url == config.url and config.sha256 in (None, sha256):
             file.unlink(missing_ok=True)  # left by a run killed at its very end
             return record
     require_tool(name)

@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from chain.backbones.networks import Backbone
+from chain.core.arrays import create_array, reopen_array
 from chain.core.files import replacing
 from chain.core.params import Parameters, Seed
 from chain.features.augmentation import (
@@ -179,10 +180,9 @@ def extract(
     start = int(marker.read_text()) if marker.exists() else 0
     shapes: dict[str, tuple[int, ...]] = {"clean": (count, dense, width)}
     shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in bank.kinds}
+    open_array = reopen_array if start else create_array
     arrays = {
-        name: np.lib.format.open_memmap(
-            scratch / f"{name}.npy", mode="r+" if start else "w+", dtype=np.float16, shape=shape
-        )
+        name: open_array(scratch / f"{name}.npy", np.float16, shape)
         for name, shape in shapes.items()
     }
     row_of = {int(clip): row for row, clip in enumerate(train)}

@@ -7,7 +7,7 @@ change of `params.yaml`, of a data set's profile or of a method's code, and noth
 from collections.abc import Mapping
 from pathlib import Path
 
-from chain.core.errors import InputError
+from chain.core.errors import reading
 from chain.core.files import write_json
 from chain.core.params import Parameters
 from chain.methods import method_class
@@ -42,9 +42,7 @@ def write_recipe(
 
 def read_recipe(path: Path) -> Recipe:
     """Read what `write_recipe` wrote. Raises InputError if the file is missing or no recipe."""
-    try:
-        return Recipe.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro check`") from None
-    except ValueError:
-        raise InputError(f"{path}: not a recipe; run `dvc repro check`") from None
+    with reading(path, "a recipe", "run `dvc repro check`"):
+        recipe = Recipe.model_validate_json(path.read_text())
+        recipe.configs()
+    return recipe

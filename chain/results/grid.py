@@ -1,15 +1,27 @@
 """Results read back by cell, which is one data set, method and code length of the grid."""
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from pydantic import TypeAdapter
+
+from chain.core.errors import reading
 
 CELL = ("dataset", "method", "bits")
 FLOATS = "float_features"
 """What stands in a method's place for the CNN's features, which have no code length."""
+TEXT = ["id", "variant"]
+"""The columns of tables of scores that hold text."""
+COLUMNS = {
+    "map": ["k", "map_strict", "map_ssvh"],
+    "by_rank": ["rank", "precision", "recall"],
+    "queries": ["id"],
+    "history": ["epoch", "lr", "loss", "seed"],
+}
+"""The columns that a table of each name has, besides others."""
 
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
@@ -45,14 +57,27 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`)."""
-    return pd.read_csv(path, dtype={"id": str, "variant": str}, keep_default_na=False)
+    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`).
+
+    Raises InputError naming the file if it is damaged: if a column is missing that tables of its
+    name have, or if another than these two holds something else than numbers.
+    """
+    with reading(path, "a table of scores"):
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
+        for name in COLUMNS.get(path.stem, ()):
+            if name not in table:
+                raise ValueError(f"no column {name!r}")
+        for name in table.columns.difference(TEXT):
+            if not is_numeric_dtype(table[name]):
+                raise ValueError(f"column {name!r} holds something else than numbers")
+    return table
 
 
 def read_notes(artifacts: Path, dataset: str) -> list[str]:
     """Read what a data set's source has to say about it, such as which files are missing."""
-    notes: list[str] = json.loads((artifacts / "clips" / dataset / "notes.json").read_text())
-    return notes
+    path = artifacts / "clips" / dataset / "notes.json"
+    with reading(path, "a list of notes"):
+        return TypeAdapter(list[str]).validate_json(path.read_bytes())
 
 
 def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:
@@ -60,7 +85,7 @@ def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.Da
     path = artifacts / "models" / dataset / f"{method}_{bits}" / "history.csv"
     if not path.exists():
         return pd.DataFrame()
-    return pd.read_csv(path).assign(dataset=dataset, method=method, bits=bits)
+    return read_table(path).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_grid(
