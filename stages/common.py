@@ -4,15 +4,14 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from chain.core import params
-from chain.core.errors import InputError, one_line
+from chain.core.errors import errors_of_one_line
 
 ARTIFACTS = Path("artifacts")
 
@@ -57,15 +56,3 @@ def run(stage: Callable[..., str], *options: str) -> None:
     arguments = vars(parser.parse_args())
     with errors_of_one_line():
         print(stage(**arguments))
-
-
-@contextmanager
-def errors_of_one_line() -> Iterator[None]:
-    """End the command with one line if the input is at fault, or a file can't be used."""
-    try:
-        yield
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {file}{error.strerror or one_line(error)}")

@@ -16,7 +16,7 @@ from chain.datasets.sources import source_config
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.features.convert import convert
-from chain.features.engine import feature_computer
+from chain.features.engine import feature_computer, finite
 from chain.video.pack import read_frames
 from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
@@ -26,7 +26,7 @@ def features(dataset: str) -> str:
     roles = parsed(Roles, "roles", dataset)
     augment, runtime = parameters("augment", "runtime")
     ready = source_config(source, "source", file := profile_path(dataset))
-    frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "features" / dataset
+    frames, out = (ARTIFACTS / name / dataset for name in ("frames", "features"))
     weights = ARTIFACTS / "backbones" / f"{dataset}.pt"
     train = select(index := read_index(frames / "index.csv"), roles.train)
     made_with = {"backbone": backbone, "roles": roles.model_dump()}
@@ -36,16 +36,12 @@ def features(dataset: str) -> str:
             clean = convert(ready, data_root(ready.root), index, scratch)
         else:
             config = backbone_config(backbone, "backbone", file)
-            device = set_up(parsed(RuntimeConfig, "runtime"))
-            clean = extract(
-                FeatureExtractor(load_backbone(config, weights), config.size, device),
-                read_frames(frames / "frames.npy", len(index)),
-                train,
-                parsed(BankConfig, "bank", dataset),
-                parsed(AugmentConfig, "augment"),
-                scratch,
-                feature_computer(runtime),
-            )["clean"]
+            cnn, device = load_backbone(config, weights), set_up(parsed(RuntimeConfig, "runtime"))
+            extractor = FeatureExtractor(cnn, config.size, device)
+            packed = read_frames(frames / "frames.npy", len(index))
+            given = train, parsed(BankConfig, "bank", dataset), parsed(AugmentConfig, "augment")
+            compute = finite(feature_computer(runtime), index["id"].tolist())
+            clean = extract(extractor, packed, *given, scratch, compute)["clean"]
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)
         write_json(scratch / "made_with.json", made_with)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
-from chain.core.errors import InputError
+from chain.core.errors import InputError, errors_of_one_line
 from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_index
-from chain.features.bank import FeatureExtractor
+from chain.features.bank import FeatureExtractor, check_finite
 from chain.figures.style import save
 from chain.methods.saved_models import load_method
 from chain.search.index import origin
 from chain.search.query import as_text, encode_query, find, open_index, read_query
 from chain.search.sheet import contact_sheet, results
 from chain.video.pack import DecodeConfig, read_frames
-from stages.common import ARTIFACTS, errors_of_one_line, parameters, parsed, profile
+from stages.common import ARTIFACTS, parameters, parsed, profile
 
 
 def search(video: Path, k: int, sheet: Path | None) -> str:
@@ -34,6 +34,7 @@ def search(video: Path, k: int, sheet: Path | None) -> str:
     device = set_up(parsed(RuntimeConfig, "runtime"))
     network = load_backbone(cnn, cnn_file)
     features = FeatureExtractor(network, cnn.size, device)(images)
+    check_finite(features, str(video))
     model = load_method(weights)
     clips = read_index(ARTIFACTS / "frames" / dataset / "index.csv")
     found = find(index, encode_query(model, features, device), clips, k)

@@ -1,5 +1,6 @@
 """The one exception that a user is meant to read, and how other errors are told in one line."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,3 +35,15 @@ def reading(path: Path, what: str, remedy: str = REPRO) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             raise InputError(f"{path}: can't be read: {error.strerror}") from None
         raise InputError(f"{path}: not {what}, or damaged ({one_line(error)}); {remedy}") from None
+
+
+@contextmanager
+def errors_of_one_line() -> Iterator[None]:
+    """End the command with one line if the input is at fault, or a file can't be used."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {file}{error.strerror or one_line(error)}")

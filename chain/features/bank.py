@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from chain.backbones.networks import Backbone
 from chain.core.arrays import create_array, reopen_array
+from chain.core.errors import InputError
 from chain.core.files import replacing
 from chain.core.params import Parameters, Seed
 from chain.features.augmentation import (
@@ -86,12 +87,22 @@ class FeatureExtractor:
     def features(self, prepared: Tensor) -> NDArray[np.float16]:
         """Compute the features (n, F) of what `prepare` returned."""
         features: Tensor = self.backbone.network(prepared)
-        return features.cpu().numpy().astype(np.float16)
+        with np.errstate(over="ignore"):  # `check_finite` finds it
+            return features.cpu().numpy().astype(np.float16)
 
     def _normalise_(self, images: Tensor) -> Tensor:
         """Normalise as `Backbone.forward` does, in the memory of `images`."""
         images.sub_(self.backbone.mean).div_(self.backbone.std)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def check_finite(features: NDArray[np.float16], name: str) -> None:
+    """Raise InputError if features of the clip `name` are not finite, or beyond fp16."""
+    if not np.isfinite(features).all():
+        raise InputError(
+            f"{name}: its features are not finite, or beyond fp16, which ends at 65,504; look at "
+            "backbone.weights, mean and std"
+        )
 
 
 def view_augmentations(
