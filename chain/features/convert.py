@@ -36,6 +36,7 @@ def convert(
     clean = open_array(scratch / "clean.npy", np.float16, shape)
     files = index["path"].str.rpartition(ROW)[0]
     stamps = index.groupby(files, sort=False)["sha256"].first()
+    listed = files.value_counts()
     before = 0  # rows of earlier files
     bar = tqdm(total=len(index), initial=start, desc="convert", unit="clip", mininterval=1)
     with bar:
@@ -44,6 +45,11 @@ def convert(
             with open_features(path, config) as data:
                 if file_stamp(path) != stamp:
                     raise InputError(f"{path}: has changed since it was indexed; prepare it again")
+                if listed[str(name)] != len(data):
+                    raise InputError(
+                        f"{path}: {len(data)} rows, but the index lists {listed[str(name)]}; "
+                        "prepare it again"
+                    )
                 step = block_rows(data)
                 for first in range(max(0, start - before), len(data), step):
                     block = _to_half(path, first, _read(path, data, first, step))

@@ -16,12 +16,14 @@ FLOATS = "float_features"
 TEXT = ["id", "variant"]
 """The columns of tables of scores that hold text."""
 COLUMNS = {
-    "map": ["k", "map_strict", "map_ssvh"],
-    "by_rank": ["rank", "precision", "recall"],
-    "queries": ["id"],
-    "history": ["epoch", "lr", "loss", "seed"],
+    "map": ["k", "map_strict", "map_ssvh", "seed"],
+    "by_rank": ["rank", "precision", "recall", "seed"],
+    "by_radius": ["radius", "precision", "recall", "seed"],
+    "queries": ["id", "seed"],
 }
-"""The columns that a table of each name has, besides others."""
+"""The columns that a cell's table of each name has, besides others."""
+FLOAT_COLUMNS = {"map": ["variant", "k", "map_strict"], "queries": ["variant", "id"]}
+"""The same for the float features, which come from no seed."""
 
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
@@ -32,7 +34,7 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset, method=method, bits=bits)
+    return read_table(path, COLUMNS[table]).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
@@ -40,7 +42,7 @@ def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
     path = artifacts / "evaluations" / dataset / FLOATS / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset)
+    return read_table(path, FLOAT_COLUMNS[table]).assign(dataset=dataset)
 
 
 def read_all_floats(artifacts: Path, datasets: Sequence[str]) -> pd.DataFrame:
@@ -53,18 +55,18 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
     path = artifacts / "ablations" / dataset / name / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset)
+    return read_table(path, [*COLUMNS[table], "variant"]).assign(dataset=dataset)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`).
 
-    Raises InputError naming the file if it is damaged: if a column is missing that tables of its
-    name have, or if another than these two holds something else than numbers.
+    Raises InputError naming the file if it is damaged: if one of `columns` is missing, or if a
+    column besides those two holds something else than numbers.
     """
     with reading(path, "a table of scores"):
         table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
-        for name in COLUMNS.get(path.stem, ()):
+        for name in columns:
             if name not in table:
                 raise ValueError(f"no column {name!r}")
         for name in table.columns.difference(TEXT):
@@ -85,7 +87,8 @@ def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.Da
     path = artifacts / "models" / dataset / f"{method}_{bits}" / "history.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset, method=method, bits=bits)
+    columns = ["epoch", "lr", "loss", "seed"]
+    return read_table(path, columns).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_grid(
