@@ -5,6 +5,7 @@ import json
 from chain.backbones.networks import PRETRAIN
 from chain.backbones.weights import load_weights, resolve
 from chain.core import params
+from chain.core.errors import reading
 from chain.core.files import replacing, write_json
 from chain.core.params import PARAMS, profile_path
 from chain.pipeline.recipes import UNCHANGED, write_recipe
@@ -19,10 +20,10 @@ def check() -> str:
         known = (ARTIFACTS / "backbones" / f"{dataset}.pt").exists()
         if profile.backbone and profile.backbone.weights != PRETRAIN and not known:
             load_weights(resolve(profile.backbone, "backbone", profile_path(dataset)))
-    code = {
-        path.stem: json.loads(path.read_text())
-        for path in (ARTIFACTS / "code" / "methods").glob("*.json")
-    }
+    code = {}
+    for path in (ARTIFACTS / "code" / "methods").glob("*.json"):
+        with reading(path, "a list of code", "run `dvc repro code`"):
+            code[path.stem] = json.loads(path.read_text())
     with replacing(ARTIFACTS / "recipes") as out:
         for dataset in experiment.datasets:
             for method in experiment.grid.methods:

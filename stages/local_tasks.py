@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from chain.analysis.joins import draw_joins, join_scores
 from chain.analysis.order import order_chance, order_study, trained_chains
 from chain.analysis.reversal import reversal_table
@@ -19,6 +17,7 @@ from chain.figures.style import save
 from chain.results.grid import over_seeds
 from chain.results.local_tasks_tables import printed, stacked
 from chain.results.table import write_tables
+from chain.video.pack import read_frames
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, parsed, run
 
@@ -45,7 +44,7 @@ def local_tasks(dataset: str, bits: int) -> str:
             save(order_confusion(counts, order_chance(chain[seed])), out / "order.png")
             if packed.exists():  # ready-made features have no frames to show
                 shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
-                pictures = np.load(packed, mmap_mode="r")
+                pictures = read_frames(packed, len(store.index))
                 strips = scene_examples(store, pictures, shown, joins, config.scene)
                 save(strips, out / "scenes.png")
     write_csv(METRICS / "local_tasks.csv", stacked(tables))

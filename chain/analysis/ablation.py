@@ -16,7 +16,8 @@ from chain.training.encode import encode_store
 from chain.training.loop import Run, train_run
 from chain.views.store import FeatureStore
 
-TABLES = ("map", "queries")
+TABLES = {"map": ["k", "map_strict"], "queries": ["id"]}
+"""The tables that are kept of a variant, and their first columns."""
 
 
 def encode_and_evaluate(
@@ -45,4 +46,4 @@ def run_variant(
         tables = encode_and_evaluate(model, store, roles, topk, device)
         for name, path in paths.items():
             write_csv(path, tables[name])
-    return {name: read_table(path) for name, path in paths.items()}
+    return {name: read_table(path, TABLES[name]) for name, path in paths.items()}

@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from chain.backbones import efficientnet_lite, open_clip
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.params import Parameters
+from chain.core.tensors import load_tensors
 
 PRETRAIN = "pretrain"
 IMAGENET_CLASSES = 1000
@@ -35,6 +36,7 @@ class DeclaredBackbone(Parameters):
     mean: list[float] | None = None
     """RGB mean that the weights expect, in [0, 1]."""
     std: list[Annotated[float, Field(gt=0)]] | None = None
+    """RGB standard deviation, on the same scale."""
 
     @field_validator("name")
     @classmethod
@@ -51,6 +53,8 @@ class DeclaredBackbone(Parameters):
     def _is_rgb(cls, values: list[float] | None) -> list[float] | None:
         if values is not None and len(values) != 3:
             raise ValueError("expected three numbers, one each for red, green and blue")
+        if values is not None and not all(0 <= value <= 1 for value in values):
+            raise ValueError("expected numbers from 0 to 1; divide those for 0 to 255 by 255")
         return values
 
     @model_validator(mode="after")
@@ -148,5 +152,8 @@ def origin(config: DeclaredBackbone) -> Origin:
 def load_backbone(config: BackboneConfig, state_file: Path) -> Backbone:
     """Load the backbone with the weights in `state_file`, frozen and in evaluation mode."""
     backbone = Backbone(config)
-    backbone.network.load_state_dict(torch.load(state_file, weights_only=True))
+    what = f"weights of {config.name}"
+    state = load_tensors(state_file, what)
+    with reading(state_file, what):
+        backbone.network.load_state_dict(state)
     return backbone.eval().requires_grad_(False)

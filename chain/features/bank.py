@@ -22,9 +22,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from chain.backbones.networks import Backbone
+from chain.core.arrays import create_array, reopen_array
+from chain.core.errors import InputError
 from chain.core.files import replacing
 from chain.core.kept import Kept
-from chain.core.params import Parameters
+from chain.core.params import Parameters, Seed
 from chain.features.augmentation import (
     STRENGTHS,
     Augmentation,
@@ -49,7 +51,7 @@ class BankConfig(Parameters):
 
     views: Annotated[int, Field(ge=1)]
     """Augmented views of each training clip, V."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     spatial: list[Spatial]
     """The kinds of augmentation. Each has a bank of its own, except `none`, which needs none."""
 
@@ -91,12 +93,28 @@ class FeatureExtractor:
     def features(self, prepared: Tensor) -> NDArray[np.float16]:
         """Compute the features (n, F) of what `prepare` returned."""
         features: Tensor = self.backbone.network(prepared)
-        return features.cpu().numpy().astype(np.float16)
+        with np.errstate(over="ignore"):  # `check_finite` finds it
+            return features.cpu().numpy().astype(np.float16)
 
     def _normalise_(self, images: Tensor) -> Tensor:
         """Normalise as `Backbone.forward` does, in the memory of `images`."""
         images.sub_(self.backbone.mean).div_(self.backbone.std)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def remove_markers(folder: Path) -> None:
+    """Remove the files that counted what was done, once all of it is."""
+    for marker in folder.glob("*_done"):
+        marker.unlink()
+
+
+def check_finite(features: NDArray[np.float16], name: str) -> None:
+    """Raise InputError if features of the clip `name` are not finite, or beyond fp16."""
+    if not np.isfinite(features).all():
+        raise InputError(
+            f"{name}: its features are not finite, or beyond fp16, which ends at 65,504; look at "
+            "backbone.weights, mean and std"
+        )
 
 
 def view_augmentations(
@@ -195,10 +213,9 @@ def extract(
     start = int(marker.read_text()) if marker.exists() else 0
     shapes: dict[str, tuple[int, ...]] = {"clean": (count, dense, width)}
     shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in bank.kinds}
+    open_array = reopen_array if start else create_array
     arrays = {
-        name: np.lib.format.open_memmap(
-            scratch / f"{name}.npy", mode="r+" if start else "w+", dtype=np.float16, shape=shape
-        )
+        name: open_array(scratch / f"{name}.npy", np.float16, shape)
         for name, shape in shapes.items()
     }
     row_of = {int(clip): row for row, clip in enumerate(train)}

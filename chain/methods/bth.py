@@ -30,8 +30,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.base import Count, LossWeights, Method, MethodConfig, TrainingConfig
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
 from chain.models.dropout import Dropout
@@ -46,7 +45,7 @@ Weight = Annotated[float, Field(ge=0)]
 FFN = 4  # hidden size of the feed-forward network, in widths
 
 
-class TaskWeights(Parameters):
+class TaskWeights(LossWeights):
     """Weights of the three tasks."""
 
     reconstruction: Weight

@@ -42,8 +42,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
-from chain.core.params import Parameters
-from chain.methods.base import Method, MethodConfig, TrainingConfig
+from chain.methods.base import LossWeights, Method, MethodConfig, TrainingConfig
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
 from chain.models.hash_layer import sign
@@ -63,7 +62,7 @@ def _grouped(width: int) -> int:
     return width
 
 
-class TermWeights(Parameters):
+class TermWeights(LossWeights):
     """Weights of the four terms."""
 
     cluster: Weight

@@ -15,6 +15,8 @@ from chain.pipeline.fit import FIT, KEYS, PHASES
 
 ALL = "all"
 """The block that is meant for every method which has such parameters."""
+JUNK = ("extra_forbidden", "literal_error", "_type")
+"""How pydantic's names of errors end that no other parameter of a run can mend."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class Layers:
     profile_file: Path = PARAMS
 
     def check(self) -> None:
-        """InputError if a block belongs to no method, or a key of `all` to none of them."""
+        """InputError if a block belongs to no method, if a key of `all` belongs to none of them,
+
+        or if a block of a method, used or not, does not pass `check_unused`.
+        """
         for layer in (Layer(self.published, "methods"), self._profile()):
             for name in layer.tree:
                 if name not in (ALL, *METHODS):
@@ -58,6 +63,20 @@ class Layers:
                     raise InputError(
                         f"{layer.file}: {layer.key}.{ALL}.{key}: no method has this parameter"
                     )
+        for name in METHODS:
+            if name in self.published:
+                self.check_unused(name)
+
+    def check_unused(self, method: str, change: Layer | None = None) -> None:
+        """InputError for a key or value that the method could never have.
+
+        What only this data set does not allow is no fault of parameters that the run does not use.
+        """
+        try:
+            self._validated(method, change)
+        except ValidationError as error:
+            if error.errors()[0]["type"].endswith(JUNK):
+                self.config(method, change)
 
     def config(self, method: str, change: Layer | None = None) -> MethodConfig:
         """The merged parameters.
@@ -67,12 +86,12 @@ class Layers:
         """
         if method not in self.published:
             raise InputError(f"{PARAMS}: methods: no block {method!r} ({{}} will do)")
-        layers = self._all(method, change)
-        tree = self._merged(method, change)
         try:
-            return method_class(method).Config.model_validate(tree)
+            return self._validated(method, change)
         except ValidationError as error:
             keys = error.errors()[0]["loc"]
+        layers = self._all(method, change)
+        tree = self._merged(method, change)
         at_fault = next((layer for layer in reversed(layers) if _sets(layer.tree, keys)), layers[1])
         return method_config(method, tree, key=at_fault.key, file=at_fault.file)  # raises it
 
@@ -91,6 +110,9 @@ class Layers:
             if isinstance(now, int) and isinstance(before, int) and isinstance(tree[phase], int):
                 tree[phase] = tree[phase] * now // max(before, 1)
         return tree
+
+    def _validated(self, method: str, change: Layer | None) -> MethodConfig:
+        return method_class(method).Config.model_validate(self._merged(method, change))
 
     def _all(self, method: str, change: Layer | None) -> list[Layer]:
         layers = [*self._of(method), *([change] if change else [])]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from chain.core.errors import InputError
+from chain.core.errors import reading
 from chain.core.files import write_json
 from chain.core.params import Parameters, leaves
 from chain.methods import method_config
 from chain.methods.base import MethodConfig
-from chain.pipeline.fit import fitted
+from chain.pipeline.fit import PUBLISHED_FROM, fitted
 
 UNCHANGED = "default"
 """What tables call the method without a change."""
@@ -75,9 +75,7 @@ def write_recipe(
 
 def read_recipe(path: Path) -> Recipe:
     """Read what `write_recipe` wrote. Raises InputError if the file is missing or no recipe."""
-    try:
-        return Recipe.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro check`") from None
-    except ValueError:
-        raise InputError(f"{path}: not a recipe; run `dvc repro check`") from None
+    with reading(path, "a recipe", "run `dvc repro check`"):
+        recipe = Recipe.model_validate_json(path.read_text())
+        recipe.configs(PUBLISHED_FROM)  # so that a damaged one is noticed here
+    return recipe

@@ -1,15 +1,29 @@
 """Results read back by cell, which is one data set, method and code length of the grid."""
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from pydantic import TypeAdapter
+
+from chain.core.errors import reading
 
 CELL = ("dataset", "method", "bits")
 FLOATS = "float_features"
 """What stands in a method's place for the CNN's features, which have no code length."""
+TEXT = ["id", "variant"]
+"""The columns of tables of scores that hold text."""
+COLUMNS = {
+    "map": ["k", "map_strict", "map_ssvh", "seed"],
+    "by_rank": ["rank", "precision", "recall", "seed"],
+    "by_radius": ["radius", "precision", "recall", "seed"],
+    "queries": ["id", "seed"],
+}
+"""The columns that a cell's table of each name has, besides others."""
+FLOAT_COLUMNS = {"map": ["variant", "k", "map_strict"], "queries": ["variant", "id"]}
+"""The same for the float features, which come from no seed."""
 
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
@@ -20,7 +34,7 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset, method=method, bits=bits)
+    return read_table(path, COLUMNS[table]).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
@@ -28,7 +42,7 @@ def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
     path = artifacts / "evaluations" / dataset / FLOATS / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset)
+    return read_table(path, FLOAT_COLUMNS[table]).assign(dataset=dataset)
 
 
 def read_all_floats(artifacts: Path, datasets: Sequence[str]) -> pd.DataFrame:
@@ -41,18 +55,31 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
     path = artifacts / "ablations" / dataset / name / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset)
+    return read_table(path, [*COLUMNS[table], "variant"]).assign(dataset=dataset)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`)."""
-    return pd.read_csv(path, dtype={"id": str, "variant": str}, keep_default_na=False)
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`).
+
+    Raises InputError naming the file if it is damaged: if one of `columns` is missing, or if a
+    column besides those two holds something else than numbers.
+    """
+    with reading(path, "a table of scores"):
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
+        for name in columns:
+            if name not in table:
+                raise ValueError(f"no column {name!r}")
+        for name in table.columns.difference(TEXT):
+            if not is_numeric_dtype(table[name]):
+                raise ValueError(f"column {name!r} holds something else than numbers")
+    return table
 
 
 def read_notes(artifacts: Path, dataset: str) -> list[str]:
     """Read what a data set's source has to say about it, such as which files are missing."""
-    notes: list[str] = json.loads((artifacts / "clips" / dataset / "notes.json").read_text())
-    return notes
+    path = artifacts / "clips" / dataset / "notes.json"
+    with reading(path, "a list of notes"):
+        return TypeAdapter(list[str]).validate_json(path.read_bytes())
 
 
 def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:
@@ -60,7 +87,8 @@ def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.Da
     path = artifacts / "models" / dataset / f"{method}_{bits}" / "history.csv"
     if not path.exists():
         return pd.DataFrame()
-    return pd.read_csv(path).assign(dataset=dataset, method=method, bits=bits)
+    columns = ["epoch", "lr", "loss", "seed"]
+    return read_table(path, columns).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_grid(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
-from chain.retrieval.codes import Codes, take
+from chain.retrieval.codes import Codes, check_codes, take
 from chain.retrieval.config import usable
 from chain.retrieval.hamming import compare
 from chain.retrieval.metrics import (
@@ -115,8 +115,9 @@ def evaluate_roles(
 
     `codes` and `index` hold all clips, in the same order. The K above the database's size are left
     out (`chain.retrieval.config.usable`). Returns the tables of `Evaluation.tables`. Raises
-    InputError as `evaluate` does.
+    InputError as `evaluate` does, and if the codes are not those of the clips.
     """
+    check_codes(codes, index)
     labels, _ = label_matrix(index["labels"])
     query, database = select(index, roles.query), select(index, roles.database)
     result = evaluate(

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
+from chain.core.arrays import check_rows, create_array, read_array, reopen_array
 from chain.core.errors import InputError
 from chain.core.files import replacing, write_csv
 from chain.core.kept import Kept
@@ -158,7 +158,7 @@ def pack_frames(
     with replacing(out_dir) as temporary:
         temporary.mkdir()
         shape = (len(good), *rows.shape[1:])
-        packed = _create(temporary / "frames.npy", np.dtype(np.uint8), shape)
+        packed = create_array(temporary / "frames.npy", np.uint8, shape)
         for place, row in enumerate(good):
             packed[place] = rows[row]
         packed.flush()
@@ -170,11 +170,18 @@ def pack_frames(
     return PackReport(len(good), len(bad), len(hurt), reused, out_dir)
 
 
+def read_frames(path: Path, clips: int) -> NDArray[np.uint8]:
+    """Map the packed frames (N, D, S, S, 3) of so many clips; InputError if the file is no such."""
+    frames = read_array(path, np.uint8, 5)
+    check_rows(path, frames, clips)
+    return frames
+
+
 def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.memmap, np.memmap]:
     """The frames (N, D, S, S, 3) and notes (N,), either new or as an earlier run left them."""
     rows, done = scratch / "frames.npy", scratch / "notes.npy"
+    shape = (clips, config.frames, config.size, config.size, 3)
     if not done.exists():
-        shape = (clips, config.frames, config.size, config.size, 3)
         needed = 2 * math.prod(shape)  # once here and once in out_dir
         free = shutil.disk_usage(scratch).free
         if needed > free:
@@ -183,14 +190,10 @@ def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.m
                 f"{free / 1e9:.1f} GB are free"
             )
         with replacing(rows) as temporary:
-            _create(temporary, np.dtype(np.uint8), shape)
+            create_array(temporary, np.uint8, shape)
         with replacing(done) as temporary:
-            _create(temporary, DONE, (clips,))
-    return open_memmap(rows, "r+"), open_memmap(done, "r+")
-
-
-def _create(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-    return open_memmap(path, "w+", dtype, shape)
+            create_array(temporary, DONE, (clips,))
+    return reopen_array(rows, np.uint8, shape), reopen_array(done, DONE, (clips,))
 
 
 def _take_over(kept: Kept, files: Sequence[str], rows: np.memmap, done: np.memmap) -> int:

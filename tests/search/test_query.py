@@ -15,7 +15,7 @@ from chain.backbones.networks import Backbone, BackboneConfig, load_backbone
 from chain.core import params
 from chain.core.errors import InputError
 from chain.datasets.folder import FolderConfig, index_folder
-from chain.datasets.manifest import file_sha256, write_manifest
+from chain.datasets.manifest import file_sha256, read_index, write_manifest
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.figures.style import save as save_figure
@@ -140,9 +140,14 @@ def test_the_index_stage(project):
     assert make_index().startswith(f"index: {CLIPS} codes")
 
 
+def codes_of_all_clips() -> Codes:
+    clips = read_index(Path("artifacts/features/tiny/index.csv"))
+    return load_codes(Path("artifacts/codes") / CELL, 3, clips, 32)
+
+
 def test_a_clip_of_the_database_finds_itself(project):
     make_index()
-    codes = load_codes(Path("artifacts/codes") / CELL, 3)
+    codes = codes_of_all_clips()
     assert len(np.unique(codes.codes, axis=0)) == CLIPS  # else this would show nothing
     ids = load(Path("artifacts/indexes") / CELL).ids
     rows = np.flatnonzero(np.isin(codes.ids, ids))
@@ -262,12 +267,12 @@ def test_parameters_changed_since(project):
     fails("the index was made with different seed; run `dvc repro`")
     Path(weights.parent, "seed_4.pt").rename(weights)
     write_params({"backbone": {"name": "resnet18"}})
-    fails("artifacts/backbones/tiny.pt: not of a network with these parameters; run `dvc repro`")
+    fails("artifacts/backbones/tiny.pt: not weights of resnet18, or damaged")
     write_params()
     state = torch.load(weights)
     torch.save({**state, "planes": state["planes"][:, :8]}, weights)
     make_index()
-    fails(f"{weights}: not of a network with these parameters; run `dvc repro`")
+    fails(f"{weights}: not weights of the network that its model.json describes, or damaged")
     write_params({"decode": None})
     fails("ready features")
 
@@ -354,7 +359,7 @@ def test_the_export_command(project):
 
     said = export_codes.export_codes("out")
     assert said == "export_codes: 12 codes of 32 bits in table tiny_lsh_32 of out"
-    codes = load_codes(Path("artifacts/codes") / CELL, 3)
+    codes = codes_of_all_clips()
     found = nearest_in_table(open_table(Path("out"), "tiny_lsh_32"), codes.codes[4], 1)
     assert found["id"].tolist() == [codes.ids[4]]
     assert found["path"].tolist() == [f"{codes.ids[4]}.mp4"]

@@ -155,6 +155,28 @@ def test_some_broken_files_are_reported_and_fewer_clips_than_a_batch(
     assert not (project.folder / "artifacts/models/clips/chain_16").exists()
 
 
+def test_too_few_clips_are_noticed_before_they_are_decoded(
+    make: Callable[..., tuple[Project, Path]],
+) -> None:
+    project, _ = make(SOUND, grid={"methods": ["chain", "lsh"]})
+    for name in ("code", "check"):
+        project.run("python", "-m", f"stages.{name}")
+    stage(project, "prepare")
+    message = one_line(stage(project, "counts", "--lengths", "16,64", fails=True))
+    assert "params/clips.yaml: methods.chain.training.batch is 8, which needs 8" in message
+    assert not (project.folder / "artifacts/counted").exists()
+
+
+def test_a_role_that_names_no_split(make: Callable[..., tuple[Project, Path]]) -> None:
+    """Also where nothing has a category, so that nothing is evaluated."""
+    clips = {path.replace("/", "_"): split for path, split in SOUND.items()}
+    project, _ = make(
+        {path: "train" if split == "query" else split for path, split in clips.items()}
+    )
+    message = one_line(stage(project, "prepare", fails=True))
+    assert "roles.query: no clip is in split 'query' (splits there: database, train)" in message
+
+
 def test_a_k_above_the_database_is_left_out(make: Callable[..., tuple[Project, Path]]) -> None:
     project, _ = make(
         {path: split for path, split in SOUND.items() if "database2" not in path},

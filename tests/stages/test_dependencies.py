@@ -16,6 +16,7 @@ CODE = "artifacts/code/stages/{}.json"
 NOT_READ = {
     "listing": "artifacts/checked.json",  # it only comes first
     "prepare": "artifacts/listings/demo.json",  # it tells that the folder has changed
+    "decode": "artifacts/counted/demo.json",  # it only comes first
 }
 WHOLE_FILES = ("check", "listing", "report")  # these read parameter files whole, the others by key
 WITH_TWO_DATA_SETS = {("transfer", "artifacts/models"), ("transfer", "artifacts/recipes")}

@@ -1,0 +1,37 @@
+"""Whether a data set has enough clips for what the parameters ask, known once it is indexed."""
+
+from chain.core.errors import InputError
+from chain.methods.base import MethodConfig
+
+NEEDS_MORE_CLIPS_THAN_BITS = ("pca_itq", "pca_itq_halves", "pca_rotation")
+
+
+def least_clips(config: MethodConfig) -> dict[str, tuple[int, int]]:
+    """The value of each parameter that asks for training clips, and for how many at least."""
+    needs = {}
+    if config.training:
+        needs["training.batch"] = (config.training.batch, config.training.batch)
+    for name in ("clusters", "anchors", "prototypes"):
+        value = getattr(config, name, None)
+        if value is not None:
+            value = value if isinstance(value, int) else max(value)
+            needs[name] = (value, value + 1)
+    return needs
+
+
+def check_counts(method: str, config: MethodConfig, bits: int, clips: int, place: str) -> None:
+    """Raise InputError if `clips` training clips are too few for a method's parameters.
+
+    `place` says where the parameters stand, such as `methods.chain`.
+    """
+    for name, (value, least) in least_clips(config).items():
+        if clips < least:
+            raise InputError(
+                f"{place}.{name} is {value}, which needs {least} training clips, but there are "
+                f"{clips}; lower it or add clips"
+            )
+    if method in NEEDS_MORE_CLIPS_THAN_BITS and clips <= bits:
+        raise InputError(
+            f"grid.methods: {method} at {bits} bits needs {bits + 1} training clips, but there are "
+            f"{clips}; leave it out or add clips"
+        )
