@@ -14,6 +14,7 @@ from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig
 
 DESCRIPTION = "model.json"
+DESCRIBES = "the description of a model"
 WEIGHTS = "weights of the network that its model.json describes"
 
 
@@ -48,10 +49,15 @@ def save_description(
 def read_description(folder: Path) -> Description:
     """The description of a folder of weights. InputError if it is missing or damaged."""
     path = folder / DESCRIPTION
-    with reading(path, "the description of a model"):
-        described = Description.model_validate(json.loads(path.read_text()))
-        method_class(described.method).Config.model_validate(described.parameters)
-    return described
+    with reading(path, DESCRIBES):
+        return Description.model_validate(json.loads(path.read_text()))
+
+
+def build_method(folder: Path) -> Method:
+    """The untrained network that a folder of weights belongs to; InputError as above."""
+    described = read_description(folder)
+    with reading(folder / DESCRIPTION, DESCRIBES):
+        return described.build()
 
 
 def load_method(weights: Path) -> Method:
@@ -59,7 +65,7 @@ def load_method(weights: Path) -> Method:
 
     InputError, naming the file, if either is missing or damaged, or if they don't fit together.
     """
-    model = read_description(weights.parent).build()
+    model = build_method(weights.parent)
     state = load_tensors(weights, WEIGHTS)
     with reading(weights, WEIGHTS):
         model.load_state_dict(state)
