@@ -11,7 +11,7 @@ from chain.pipeline.recipes import UNCHANGED, read_recipe
 from stages.common import ARTIFACTS, parsed, profile, run
 
 
-def counts(dataset: str, lengths: str) -> str:
+def counts(dataset: str) -> str:
     (backbone,) = profile(dataset, "backbone")
     batch = parsed(PretrainConfig, "pretrain").batch
     manifest = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")
@@ -22,16 +22,17 @@ def counts(dataset: str, lengths: str) -> str:
             "clips; lower it or add clips"
         )
     recipes = ARTIFACTS / "recipes" / dataset
-    bits = max(map(int, lengths.split(",")))
     for path in sorted(recipes.glob("**/*.json")):
         recipe = read_recipe(path)
+        for line in recipe.chosen(clips) if path.parent == recipes else ():
+            print(line)
         for variant, config in recipe.configs(clips).items():
             of = "" if variant == UNCHANGED else f" ({path.stem}.{variant})"
             place = f"{profile_path(dataset)}{of}: methods.{recipe.method}"
-            check_counts(recipe.method, config, bits, clips, place)
+            check_counts(config, clips, place)
     write_json(ARTIFACTS / "counted" / f"{dataset}.json", {})  # the same bytes always, as check
     return f"counts: {clips} training clips of {dataset} are enough"
 
 
 if __name__ == "__main__":
-    run(counts, "dataset", "lengths")
+    run(counts, "dataset")

@@ -3,8 +3,6 @@
 from chain.core.errors import InputError
 from chain.methods.base import MethodConfig
 
-NEEDS_MORE_CLIPS_THAN_BITS = ("pca_itq", "pca_itq_halves", "pca_rotation")
-
 
 def least_clips(config: MethodConfig) -> dict[str, tuple[int, int]]:
     """The value of each parameter that asks for training clips, and for how many at least."""
@@ -19,7 +17,7 @@ def least_clips(config: MethodConfig) -> dict[str, tuple[int, int]]:
     return needs
 
 
-def check_counts(method: str, config: MethodConfig, bits: int, clips: int, place: str) -> None:
+def check_counts(config: MethodConfig, clips: int, place: str) -> None:
     """Raise InputError if `clips` training clips are too few for a method's parameters.
 
     `place` says where the parameters stand, such as `methods.chain`.
@@ -30,8 +28,3 @@ def check_counts(method: str, config: MethodConfig, bits: int, clips: int, place
                 f"{place}.{name} is {value}, which needs {least} training clips, but there are "
                 f"{clips}; lower it or add clips"
             )
-    if method in NEEDS_MORE_CLIPS_THAN_BITS and clips <= bits:
-        raise InputError(
-            f"grid.methods: {method} at {bits} bits needs {bits + 1} training clips, but there are "
-            f"{clips}; leave it out or add clips"
-        )

@@ -16,12 +16,12 @@ FLOATS = "float_features"
 TEXT = ["id", "variant"]
 """The columns of tables of scores that hold text."""
 COLUMNS = {
-    "map": ["k", "map_strict", "map_ssvh", "seed"],
-    "by_rank": ["rank", "precision", "recall", "seed"],
-    "by_radius": ["radius", "precision", "recall", "seed"],
-    "queries": ["id", "seed"],
+    "map": ["k", "map_strict", "map_ssvh"],
+    "by_rank": ["rank", "precision", "recall"],
+    "by_radius": ["radius", "precision", "recall"],
+    "queries": ["id"],
 }
-"""The columns that a cell's table of each name has, besides others."""
+"""The columns that the tables of an evaluation have, besides others and, here, `seed`."""
 FLOAT_COLUMNS = {"map": ["variant", "k", "map_strict"], "queries": ["variant", "id"]}
 """The same for the float features, which come from no seed."""
 
@@ -34,7 +34,8 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path, COLUMNS[table]).assign(dataset=dataset, method=method, bits=bits)
+    columns = [*COLUMNS[table], "seed"]
+    return read_table(path, columns).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
@@ -55,7 +56,7 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
     path = artifacts / "ablations" / dataset / name / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path, [*COLUMNS[table], "variant"]).assign(dataset=dataset)
+    return read_table(path, [*COLUMNS[table], "seed", "variant"]).assign(dataset=dataset)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:

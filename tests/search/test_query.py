@@ -26,7 +26,7 @@ from chain.retrieval.codes import Codes, load_codes, pack, save_codes
 from chain.retrieval.hamming import nearest
 from chain.search.index import Index, Origin, SearchConfig, build, load, save
 from chain.search.query import as_text, find
-from chain.search.sheet import Result, contact_sheet, results
+from chain.search.sheet import Result, contact_sheet, drawable, results
 from chain.training.encode import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
@@ -350,6 +350,11 @@ def test_contact_sheet(tmp_path, count, rows):
 def test_a_sheet_of_nothing():
     with pytest.raises(InputError, match="no results"):
         contact_sheet(np.zeros((4, 8, 8, 3), np.uint8), "new.mp4", [])
+
+
+def test_names_that_the_font_cannot_draw_are_escaped():
+    assert drawable("wave/été Ω 1") == "wave/été Ω 1"
+    assert drawable("猫/1") == "\\u732b/1"
 
 
 def test_the_export_command(project):
