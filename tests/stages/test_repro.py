@@ -71,7 +71,7 @@ def test_ablations_claims_and_report(project: Project) -> None:
         "other queries",
         "training clips",
     ]
-    assert list(numbers.loc["scenes"].index.unique()) == ["0.5", "1.0", "2.0"]
+    assert list(numbers.loc["scenes"].index.unique()) == ["2.0", "4.0", "8.0"]
     assert list(numbers.loc["reversal"].index.unique()) == ["conmh", "chain", "chain_plus"]
     assert numbers["mean"].notna().equals(numbers["measure"] != "category")  # a query of each
     page = (project.folder / "plots/report.html").read_text()
