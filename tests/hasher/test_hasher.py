@@ -13,6 +13,7 @@ import torch
 from chain import Hasher
 from chain.backbones.networks import Backbone
 from chain.core.errors import InputError
+from chain.features.augmentation import resize
 from chain.hasher.folder import CNN, MODEL, read_about
 from chain.retrieval.codes import pack
 from chain.training.encode import encode_store
@@ -33,8 +34,9 @@ def pipeline_codes(folder: Path, paths: list[Path]) -> Any:
     clean = []
     for path in paths:
         images = torch.from_numpy(read_clip(path, decode.frames, decode.size).images)
+        planes = images.permute(0, 3, 1, 2).contiguous().float() / 255
         with torch.inference_mode():
-            features = backbone(images.permute(0, 3, 1, 2).contiguous().float() / 255)
+            features = backbone(resize(planes, about.recipe.backbone.size))
         clean.append(features.numpy().astype(np.float16))
     index = pd.DataFrame({"id": [path.stem for path in paths]})
     model = about.recipe.model.build()
@@ -62,7 +64,7 @@ def test_codes_are_those_of_the_pipeline(make_hasher, clips, method):
 def test_arrays_of_frames(make_hasher, clips, grey_clip):
     hasher = Hasher.load(make_hasher())
     (path,) = clips(1)
-    frames = read_clip(path, 6, 32).images
+    frames = read_clip(path, 6, 40).images
     np.testing.assert_array_equal(hasher(frames), hasher(path))
     video = np.zeros((20, 48, 64, 3), np.uint8)  # any number of frames of any size
     assert hasher(video).shape == (4,)
