@@ -6,7 +6,7 @@ import torch
 from chain.backbones.weights import backbone_config
 from chain.core.files import replacing
 from chain.core.params import profile_path
-from chain.hasher.folder import Decoding, Recipe, Training, write_folder
+from chain.hasher.folder import Decoding, HasherConfig, Training, write_folder
 from chain.methods.saved_models import read_description
 from chain.retrieval.codes import load_codes
 from stages.common import ARTIFACTS, parameters, profile, run
@@ -26,7 +26,7 @@ def export(dataset: str, method: str, bits: int) -> str:
     train = np.load(ARTIFACTS / "features" / dataset / "train.npy")
     about = write_folder(
         OUT,
-        Recipe(
+        HasherConfig(
             decode=Decoding(frames=decode["frames"], size=decode["size"]),
             backbone=backbone_config(backbone, "backbone", profile_path(dataset)),
             model=read_description(models),

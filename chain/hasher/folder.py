@@ -60,7 +60,7 @@ class Training(Parameters):
     """The id of the hasher that this one is an update of."""
 
 
-class Recipe(Parameters):
+class HasherConfig(Parameters):
     """All that decides a code, but for the weights."""
 
     decode: Decoding
@@ -77,14 +77,14 @@ class About(Parameters):
     """The SHA-256 of each other file."""
     made_by: str
     """The version of this package."""
-    recipe: Recipe
+    config: HasherConfig
     trained_on: Training
     statistics: Statistics
 
 
 def write_folder(
     folder: Path,
-    recipe: Recipe,
+    config: HasherConfig,
     cnn: Mapping[str, Tensor],
     model: Mapping[str, Tensor],
     codes: NDArray[np.uint8],
@@ -107,10 +107,10 @@ def write_folder(
         }
         about = About(
             format=FORMAT,
-            id=_id(recipe, checksums),
+            id=_id(config, checksums),
             checksums=checksums,
             made_by=chain.__version__,
-            recipe=recipe,
+            config=config,
             trained_on=trained_on,
             statistics=describe(kept),
         )
@@ -130,7 +130,7 @@ def read_about(folder: Path) -> About:
             raise InputError(f"{folder / name}: no such file; the hasher is incomplete")
         if file_sha256(folder / name) != about.checksums.get(name):
             raise InputError(f"{folder / name}: damaged, or of another hasher than {ABOUT}")
-    if _id(about.recipe, about.checksums) != about.id:
+    if _id(about.config, about.checksums) != about.id:
         raise InputError(f"{folder / ABOUT}: its id is not that of what it describes")
     return about
 
@@ -155,7 +155,7 @@ def load_networks(folder: Path, about: About) -> tuple[Backbone, Method]:
     Raises InputError if they are not what the code of this version builds.
     """
     try:
-        backbone, model = Backbone(about.recipe.backbone), about.recipe.model.build()
+        backbone, model = Backbone(about.config.backbone), about.config.model.build()
         backbone.network.load_state_dict(_read(folder / CNN))
         model.load_state_dict(_read(folder / MODEL))
     except (RuntimeError, ValueError) as error:  # pydantic's errors are ValueErrors
@@ -185,6 +185,6 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return file_sha256(path)
 
 
-def _id(recipe: Recipe, checksums: Mapping[str, str]) -> str:
-    decides = [recipe.model_dump(mode="json"), checksums[CNN], checksums[MODEL]]
+def _id(config: HasherConfig, checksums: Mapping[str, str]) -> str:
+    decides = [config.model_dump(mode="json"), checksums[CNN], checksums[MODEL]]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]

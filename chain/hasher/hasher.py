@@ -46,7 +46,7 @@ class Hasher:
         self.about = about
         self.training_codes = training_codes
         self.device = find_device(device)
-        self.extractor = FeatureExtractor(backbone, about.recipe.backbone.size, self.device)
+        self.extractor = FeatureExtractor(backbone, about.config.backbone.size, self.device)
         self.model = model.to(self.device)
 
     @classmethod
@@ -68,7 +68,7 @@ class Hasher:
     @property
     def bits(self) -> int:
         """The code length b."""
-        return self.about.recipe.model.bits
+        return self.about.config.model.bits
 
     def __call__(self, video: Video) -> Code:
         """Compute the code (b / 8,) of a video. Raises InputError if it can't be read."""
@@ -100,7 +100,7 @@ class Hasher:
         return drift(codes, self.training_codes)
 
     def _frames(self, videos: Iterable[Video]) -> Iterator[NDArray[np.uint8]]:
-        decode = self.about.recipe.decode
+        decode = self.about.config.decode
         return prefetch((squares(one, decode.frames, decode.size) for one in videos), AHEAD)
 
     @torch.inference_mode()

@@ -94,9 +94,9 @@ def write_graph(hasher: Hasher, path: Path, seen: int) -> None:
     """Write the graph in fp32. Raises InputError as `export_onnx`."""
     onnx = library("onnx")
     library("onnxscript")
-    recipe = hasher.about.recipe
-    side = recipe.decode.size
-    graph = Graph(hasher.extractor.backbone, hasher.model, side, recipe.backbone.size, seen)
+    config = hasher.about.config
+    side = config.decode.size
+    graph = Graph(hasher.extractor.backbone, hasher.model, side, config.backbone.size, seen)
     frames = torch.zeros(seen, side, side, 3, dtype=torch.uint8)
     try:
         with _quiet():
@@ -110,7 +110,7 @@ def write_graph(hasher: Hasher, path: Path, seen: int) -> None:
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"ONNX can't express {recipe.model.method}: {reason}") from None
+        raise InputError(f"ONNX can't express {config.model.method}: {reason}") from None
     model = program.model_proto
     entry = model.metadata_props.add()
     entry.key, entry.value = ID, hasher.id

@@ -25,8 +25,8 @@ class OnnxHasher:
     def __init__(self, session: Any, about: dict[str, Any]) -> None:
         self.session = session
         self.id: str = about["id"]
-        self.bits: int = about["recipe"]["model"]["bits"]
-        self.stored: int = about["recipe"]["decode"]["frames"]
+        self.bits: int = about["config"]["model"]["bits"]
+        self.stored: int = about["config"]["decode"]["frames"]
         self.seen, self.side = session.get_inputs()[0].shape[:2]
 
     @classmethod

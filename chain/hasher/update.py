@@ -86,12 +86,7 @@ def fine_tune(
         which = "every training clip has" if old.all() else "no training clip has"
         raise InputError(f"nothing to update: {which} a stored code")
     chosen = _replayed(old, seed)
-    part = FeatureStore(
-        index=store.index,
-        clean=store.clean,
-        train=store.train[chosen],
-        banks={kind: bank[chosen] for kind, bank in store.banks.items()},
-    )
+    part = part_of(store, chosen)
     none = np.zeros(stored.bits, np.int8)
     signs = torch.from_numpy(np.stack([codes.get(ids[row], none) for row in chosen])).float()
     model = deepcopy(model).requires_grad_(True)
@@ -122,7 +117,7 @@ def update(hasher: Hasher, store: FeatureStore, stored: Codes, dataset: str, fol
     seen = FeatureStore(store.index.iloc[rows], store.clean[rows], np.arange(len(rows)), {})
     return write_folder(
         folder,
-        hasher.about.recipe,
+        hasher.about.config,
         hasher.extractor.backbone.network.state_dict(),
         model.state_dict(),
         pack(encode_store(model, seen, hasher.device)),
@@ -137,13 +132,13 @@ def check_origin(hasher: Hasher, store: FeatureStore, stored: Codes) -> None:
 
     They are equal if it made them, and nearly so if it is an update of the hasher that did.
     """
-    described = hasher.about.recipe.model
+    described = hasher.about.config.model
     if stored.bits != described.bits:
         raise InputError(f"codes: of {stored.bits} bits, hasher {hasher.id} makes {described.bits}")
-    if store.width != described.feature_width or store.dense != hasher.about.recipe.decode.frames:
+    if store.width != described.feature_width or store.dense != hasher.about.config.decode.frames:
         raise InputError(
             f"features: {store.dense} × {store.width} a clip, hasher {hasher.id} has "
-            f"{hasher.about.recipe.decode.frames} × {described.feature_width}"
+            f"{hasher.about.config.decode.frames} × {described.feature_width}"
         )
     place = {name: row for row, name in enumerate(store.index["id"].tolist())}
     known = [(place[name], row) for row, name in enumerate(stored.ids.tolist()) if name in place]
@@ -158,6 +153,15 @@ def check_origin(hasher: Hasher, store: FeatureStore, stored: Codes) -> None:
             f"codes: {differing:.0%} of their bits are not those of hasher {hasher.id}, so "
             "another hasher made them, or another CNN the features"
         )
+
+
+def part_of(store: FeatureStore, chosen: NDArray[np.int64]) -> FeatureStore:
+    """The same clips, but only `chosen` (K,), indices into `store.train`, are for training.
+
+    The banks of the chosen clips are read into memory.
+    """
+    banks = {kind: bank[chosen] for kind, bank in store.banks.items()}
+    return FeatureStore(store.index, store.clean, store.train[chosen], banks)
 
 
 def _replayed(old: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:

@@ -28,18 +28,18 @@ def pipeline_codes(folder: Path, paths: list[Path]) -> Any:
     from safetensors.torch import load_file
 
     about = read_about(folder)
-    backbone = Backbone(about.recipe.backbone).eval()
+    backbone = Backbone(about.config.backbone).eval()
     backbone.network.load_state_dict(load_file(folder / CNN))
-    decode = about.recipe.decode
+    decode = about.config.decode
     clean = []
     for path in paths:
         images = torch.from_numpy(read_clip(path, decode.frames, decode.size).images)
         planes = images.permute(0, 3, 1, 2).contiguous().float() / 255
         with torch.inference_mode():
-            features = backbone(resize(planes, about.recipe.backbone.size))
+            features = backbone(resize(planes, about.config.backbone.size))
         clean.append(features.numpy().astype(np.float16))
     index = pd.DataFrame({"id": [path.stem for path in paths]})
-    model = about.recipe.model.build()
+    model = about.config.model.build()
     model.load_state_dict(load_file(folder / MODEL))
     store = FeatureStore(index, np.stack(clean), np.arange(0), {})
     return pack(encode_store(model, store, torch.device("cpu")))

@@ -34,16 +34,16 @@ def test_the_same_hasher_has_the_same_files_and_id(make_hasher):
 
 def test_the_id_follows_all_that_decides_a_code_and_nothing_else(make_hasher, tmp_path):
     about = read_about(make_hasher())
-    recipe, codes = about.recipe, np.arange(40, dtype=np.uint8).reshape(10, 4)
+    config, codes = about.config, np.arange(40, dtype=np.uint8).reshape(10, 4)
     trained = about.trained_on
     cnn, model = {"a": torch.zeros(2)}, {"b": torch.zeros(3)}
 
-    def id_of(recipe=recipe, cnn=cnn, model=model, codes=codes, trained=trained):
-        return write_folder(tmp_path / "other", recipe, cnn, model, codes, trained).id
+    def id_of(config=config, cnn=cnn, model=model, codes=codes, trained=trained):
+        return write_folder(tmp_path / "other", config, cnn, model, codes, trained).id
 
-    decode = recipe.decode.model_copy(update={"size": 64})
+    decode = config.decode.model_copy(update={"size": 64})
     others = [
-        id_of(recipe=recipe.model_copy(update={"decode": decode})),
+        id_of(config=config.model_copy(update={"decode": decode})),
         id_of(cnn={"a": torch.ones(2)}),
         id_of(model={"b": torch.ones(3)}),
     ]
@@ -55,7 +55,7 @@ def test_tensors_that_share_memory(make_hasher, tmp_path):
     about, one = read_about(make_hasher()), torch.arange(6.0).reshape(2, 3)
     shared = {"a": one, "b": one.T}
     codes = np.arange(8, dtype=np.uint8).reshape(2, 4)
-    write_folder(tmp_path / "other", about.recipe, shared, {}, codes, about.trained_on)
+    write_folder(tmp_path / "other", about.config, shared, {}, codes, about.trained_on)
     assert read_about(tmp_path / "other").checksums
 
 
@@ -94,9 +94,9 @@ def test_files_that_are_missing_damaged_or_of_another_hasher(make_hasher, name):
 
 def test_a_description_that_was_edited(make_hasher):
     folder = make_hasher()
-    recipe = json.loads((folder / ABOUT).read_text())["recipe"]
-    recipe["decode"]["frames"] += 1
-    edit(folder, recipe=recipe)
+    config = json.loads((folder / ABOUT).read_text())["config"]
+    config["decode"]["frames"] += 1
+    edit(folder, config=config)
     fails(folder, "hasher.json: its id is not that of what it describes")
 
 
@@ -104,7 +104,7 @@ def test_networks_that_the_code_no_longer_builds(make_hasher, tmp_path):
     folder = make_hasher()
     about, codes = read_about(folder), np.arange(8, dtype=np.uint8).reshape(2, 4)
     odd = {"no_such_layer": torch.zeros(1)}
-    write_folder(tmp_path / "odd", about.recipe, odd, odd, codes, about.trained_on)
+    write_folder(tmp_path / "odd", about.config, odd, odd, codes, about.trained_on)
     fails(tmp_path / "odd", "odd: made by version")
 
 
@@ -113,6 +113,6 @@ def test_a_write_that_fails_leaves_the_old_folder(make_hasher):
     about = read_about(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(InputError, match="statistics need two codes, here are 1"):
-        write_folder(folder, about.recipe, {}, {}, np.zeros((1, 4), np.uint8), about.trained_on)
+        write_folder(folder, about.config, {}, {}, np.zeros((1, 4), np.uint8), about.trained_on)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert not list(folder.parent.glob(".*"))

@@ -121,13 +121,12 @@ def test_the_command(make_hasher, tmp_path):
     np.save(features / "bank_consistent.npy", store.banks["consistent"])
     save_codes(tmp_path / "codes", stored.ids.tolist(), {1: stored.codes})
     before = (tmp_path / "codes/seed_1.npy").read_bytes()
-    out = tmp_path / "updated"
-    said = update_hasher(str(tmp_path / "hasher"), str(features), str(tmp_path / "codes"), str(out))
-    assert said.startswith(
-        f"update: hasher {Hasher.load(out).id} in {out} goes on from {hasher.id}"
-    )
+    old, codes, out = (str(tmp_path / name) for name in ("hasher", "codes", "updated"))
+    said = update_hasher(old, str(features), codes, out)
+    updated = Hasher.load(out)
+    assert said.startswith(f"update: hasher {updated.id} in {out} goes on from {hasher.id}")
     assert (tmp_path / "codes/seed_1.npy").read_bytes() == before
-    assert Hasher.load(out).about.trained_on.dataset == "new"
+    assert updated.about.trained_on.dataset == "new"
 
 
 def fails(message: str, hasher: Hasher, stored: Codes, out: Path) -> None:

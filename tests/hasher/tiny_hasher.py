@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from small_methods import small
 
 from chain.backbones.networks import Backbone, BackboneConfig
-from chain.hasher.folder import Decoding, Recipe, Training, write_folder
+from chain.hasher.folder import Decoding, HasherConfig, Training, write_folder
 from chain.methods import method_class, method_config
 from chain.methods.saved_models import Description
 from chain.retrieval.codes import pack
@@ -51,7 +51,7 @@ def write_hasher(folder: Path, method: str = "chain", bits: int = 32, seed: int 
     torch.manual_seed(seed)
     write_folder(
         folder,
-        Recipe(decode=Decoding(frames=STORED, size=SIDE), backbone=CNN, model=described),
+        HasherConfig(decode=Decoding(frames=STORED, size=SIDE), backbone=CNN, model=described),
         Backbone(CNN).network.state_dict(),
         model.state_dict(),
         pack(encode_store(model, store, torch.device("cpu")))[:TRAINED],
