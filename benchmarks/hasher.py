@@ -15,10 +15,9 @@ encodes, or fewer. The ways take turns, and the median of the rounds counts.
 
 import argparse
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -26,9 +25,10 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Way, Work, alternate
 from chain.datasets.manifest import Roles, label_matrix, read_index, read_manifest, select
+from chain.hasher.coder import Coder
 from chain.hasher.hasher import Hasher
 from chain.hasher.onnx_export import export_onnx
-from chain.hasher.onnx_hasher import OnnxHasher
+from chain.hasher.onnx_hasher import OnnxHasher, Precision
 from chain.retrieval.codes import Codes, load_codes
 from chain.retrieval.evaluate import evaluate
 from stages.common import ARTIFACTS, parameters, parsed
@@ -44,23 +44,21 @@ class Rival:
 
     name: str
     folder: Path
-    precision: str | None
+    precision: Precision | None
     """`fp32` or `int8` of ONNX Runtime; None is torch."""
 
-    def load(self, threads: int) -> Callable[[Any], NDArray[np.uint8]]:
-        if self.precision:
-            return OnnxHasher.load(self.folder, self.precision, threads)  # type: ignore[arg-type]
+    frames: int
+    """How many frames of a clip the CNN sees."""
+
+    def load(self, threads: int) -> Coder:
         torch.set_num_threads(threads)
-        return Hasher.load(self.folder, device="cpu")
+        if self.precision is None:
+            return Hasher.load(self.folder, device="cpu")
+        return OnnxHasher.load(self.folder, self.precision, threads)
 
     def bytes(self) -> int:
         names = [f"{self.precision}.onnx"] if self.precision else ["*.safetensors"]
         return sum(path.stat().st_size for name in names for path in self.folder.glob(name))
-
-    def frames(self) -> int:
-        """How many frames of a clip the CNN sees."""
-        hasher = self.load(1)
-        return hasher.seen if isinstance(hasher, OnnxHasher) else hasher.about.config.decode.frames  # type: ignore[attr-defined]
 
 
 def worker(rival: Rival, threads: int, videos: list[Any]) -> Work:
@@ -107,12 +105,14 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         hasher = Hasher.load(HASHER, device="cpu")
-        rivals = [Rival("torch fp32", HASHER, None)]
+        stored = hasher.about.config.decode.frames
+        rivals = [Rival("torch fp32", HASHER, None, stored)]
         for seen in (hasher.model.frames, max(1, hasher.model.frames // 2)):
             folder = Path(name) / str(seen)
             export_onnx(hasher, folder, calibration, seen)
-            for precision in ("fp32", "int8"):
-                rivals.append(Rival(f"ONNX {precision}, {seen} frames", folder, precision))
+            for precision in get_args(Precision):
+                label = f"ONNX {precision}, {seen} frames"
+                rivals.append(Rival(label, folder, precision, seen))
         ways: dict[str, Way] = {}
         for rival in rivals:
             ways |= {
@@ -125,7 +125,7 @@ def main() -> None:
         print("| way | frames/s 1 | frames/s 2 | ms a clip | MB | bits flipped | mAP@20 lost |")
         print("|---|--:|--:|--:|--:|--:|--:|")
         for rival in rivals:
-            count = rival.frames() * len(arrays)
+            count = rival.frames * len(arrays)
             speeds = [
                 f"{count / measured[f'{rival.name} {threads}'].median:.0f}" for threads in THREADS
             ]

@@ -28,17 +28,12 @@ from chain.core.errors import InputError
 from chain.core.files import replacing, write_json
 from chain.core.params import Parameters, parse
 from chain.datasets.manifest import file_sha256
+from chain.hasher import ABOUT, FORMAT
 from chain.hasher.statistics import Statistics, describe, sample
 from chain.methods.base import Method
 from chain.methods.saved_models import Description
 
-FORMAT = 1
-ABOUT, CNN, MODEL, CODES = (
-    "hasher.json",
-    "cnn.safetensors",
-    "model.safetensors",
-    "codes.safetensors",
-)
+CNN, MODEL, CODES = "cnn.safetensors", "model.safetensors", "codes.safetensors"
 
 
 class Decoding(Parameters):

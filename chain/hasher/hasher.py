@@ -1,8 +1,8 @@
 """The hasher: a video goes in, its binary code comes out, as in the pipeline that trained it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from chain.backbones.networks import Backbone
 from chain.core.errors import InputError
 from chain.features.bank import FeatureExtractor
 from chain.features.prefetch import prefetch
+from chain.hasher.coder import Code, Coder
 from chain.hasher.folder import About, load_networks, read_about, read_codes
 from chain.hasher.frames import Video, squares
 from chain.hasher.statistics import Drift, drift
@@ -22,11 +23,8 @@ from chain.views.sampling import uniform_frames
 
 AHEAD = 2  # videos that are decoded while the networks are at work
 
-Code: TypeAlias = NDArray[np.uint8]
-"""A packed code (b / 8,): `chain.retrieval.codes` says which bit is where."""
 
-
-class Hasher:
+class Hasher(Coder):
     """It makes the code of a video. `Hasher.load(folder)("a.mp4")` is the code of a file.
 
     A video is a file or an array of all its frames (n, H, W, 3), uint8 RGB. Codes are those of the
@@ -43,7 +41,7 @@ class Hasher:
         device: str = "auto",
     ) -> None:
         """Put the networks on a device, as `load` does. Raises InputError if there is no such."""
-        self.about = about
+        self.about, self.id, self.bits = about, about.id, about.config.model.bits
         self.training_codes = training_codes
         self.device = find_device(device)
         self.extractor = FeatureExtractor(backbone, about.config.backbone.size, self.device)
@@ -60,16 +58,6 @@ class Hasher:
         about = read_about(folder)
         return cls(about, *load_networks(folder, about), read_codes(folder), device)
 
-    @property
-    def id(self) -> str:
-        """A hash of all that decides a code."""
-        return self.about.id
-
-    @property
-    def bits(self) -> int:
-        """The code length b."""
-        return self.about.config.model.bits
-
     def __call__(self, video: Video) -> Code:
         """Compute the code (b / 8,) of a video. Raises InputError if it can't be read."""
         code: Code = self.codes([video])[0]
@@ -84,16 +72,10 @@ class Hasher:
 
     def values(self, videos: Iterable[Video], progress: bool = False) -> NDArray[np.float32]:
         """Compute the real values (N, b) whose signs are the codes; otherwise as `codes`."""
-        videos = list(videos)
-        found = np.empty((len(videos), self.bits), np.float32)
-        bar = tqdm(self._frames(videos), total=len(videos), unit="video", disable=not progress)
-        for row, frames in enumerate(bar):
-            found[row] = self._encode(self.extractor(frames))
-        return found
-
-    def distance(self, first: Video | Code, second: Video | Code) -> int:
-        """Count the bits in which two codes differ; a video stands for its code."""
-        return int(np.bitwise_count(self._code(first) ^ self._code(second)).sum())
+        total = len(videos) if isinstance(videos, Sized) else None
+        bar = tqdm(self._frames(videos), total=total, unit="video", disable=not progress)
+        found = [self._encode(self.extractor(frames)) for frames in bar]
+        return np.stack(found) if found else np.empty((0, self.bits), np.float32)
 
     def drift(self, codes: NDArray[np.uint8]) -> Drift:
         """Tell whether the codes (M, b / 8) of new videos differ from those of training."""
@@ -110,13 +92,6 @@ class Hasher:
         batch = torch.from_numpy(chosen[None]).float().to(self.device)
         values: NDArray[np.float32] = self.model.encode(batch)[0].float().cpu().numpy()
         return values
-
-    def _code(self, video: Video | Code) -> Code:
-        if isinstance(video, np.ndarray) and video.ndim == 1:
-            if video.dtype != np.uint8 or 8 * len(video) != self.bits:
-                raise InputError(f"code: expected {self.bits} bits, packed into uint8")
-            return video
-        return self(video)
 
 
 def find_device(name: str) -> torch.device:

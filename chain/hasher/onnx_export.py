@@ -21,7 +21,7 @@ from chain.backbones.networks import Backbone
 from chain.core.errors import InputError
 from chain.core.files import replacing, write_json
 from chain.features.augmentation import resize
-from chain.hasher.folder import ABOUT
+from chain.hasher import ABOUT
 from chain.hasher.hasher import Hasher
 from chain.hasher.onnx_hasher import FP32, ID, INPUT, INT8, library
 from chain.methods.base import Method
@@ -131,8 +131,9 @@ def quantise(source: Path, target: Path, calibration: NDArray[np.uint8]) -> None
         shape_inference.quant_pre_process(source, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
         seen = graph.input[0].type.tensor_type.shape.dim[0].dim_value
-        operators = [node.op_type for node in graph.node]
-        rounding = len(operators) - operators[::-1].index("Cast")
+        half = onnx.TensorProto.FLOAT16
+        casts = (node.op_type == "Cast" and node.attribute[0].i == half for node in graph.node)
+        rounding = list(casts).index(True)  # of the features: the CNN ends here
         quantization.quantize_static(
             prepared,
             target,

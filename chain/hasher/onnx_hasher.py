@@ -11,29 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chain.core.errors import InputError
+from chain.hasher import ABOUT, FORMAT
+from chain.hasher.coder import Code, Coder
 from chain.hasher.frames import Video, squares
 from chain.views.sampling import uniform_frames
 
+Precision = Literal["fp32", "int8"]
+
 FP32, INT8 = "fp32.onnx", "int8.onnx"
-ABOUT, FORMAT = "hasher.json", 1
 INPUT, ID = "frames", "hasher"
 
 
-class OnnxHasher:
+class OnnxHasher(Coder):
     """The same as `Hasher`, from a folder that `python -m stages.export_onnx` wrote."""
 
-    def __init__(self, session: Any, about: dict[str, Any]) -> None:
-        self.session = session
-        self.id: str = about["id"]
-        self.bits: int = about["config"]["model"]["bits"]
-        self.stored: int = about["config"]["decode"]["frames"]
+    def __init__(self, session: Any, id_: str, bits: int, stored: int) -> None:
+        """Wrap a session of ONNX Runtime, as `load` does; `stored` frames are taken of a video."""
+        self.session, self.id, self.bits, self.stored = session, id_, bits, stored
         self.seen, self.side = session.get_inputs()[0].shape[:2]
 
     @classmethod
     def load(
         cls,
         folder: str | Path,
-        precision: Literal["fp32", "int8"] = "fp32",
+        precision: Precision = "fp32",
         threads: int = 0,
     ) -> Self:
         """Load a graph onto the CPU; 0 threads are as many as there are cores.
@@ -41,7 +42,8 @@ class OnnxHasher:
         Raises InputError, one line, if ONNX Runtime is not installed, the folder is incomplete,
         damaged or of another version, or the graph is not of the hasher that the folder describes.
         """
-        about, path = _about(Path(folder) / ABOUT), Path(folder) / f"{precision}.onnx"
+        path = Path(folder) / f"{precision}.onnx"
+        described = _describe(Path(folder) / ABOUT)
         if not path.is_file():
             raise InputError(f"{path}: no such file; the folder is incomplete")
         runtime = library("onnxruntime")
@@ -53,11 +55,11 @@ class OnnxHasher:
         except Exception as error:  # ONNX Runtime's own types, which stand in no public module
             raise InputError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
         made_by = session.get_modelmeta().custom_metadata_map.get(ID)
-        if made_by != about["id"]:
-            raise InputError(f"{path}: of hasher {made_by}, but {ABOUT} is of {about['id']}")
-        return cls(session, about)
+        if made_by != described[0]:
+            raise InputError(f"{path}: of hasher {made_by}, but {ABOUT} is of {described[0]}")
+        return cls(session, *described)
 
-    def __call__(self, video: Video) -> NDArray[np.uint8]:
+    def __call__(self, video: Video) -> Code:
         """Compute the code (b / 8,) of a video. Raises InputError if it can't be read."""
         frames = squares(video, self.stored, self.side)
         chosen = frames[uniform_frames(self.stored, self.seen)]
@@ -69,22 +71,20 @@ class OnnxHasher:
         found = [self(video) for video in videos]
         return np.stack(found) if found else np.empty((0, self.bits // 8), np.uint8)
 
-    def distance(self, first: Video, second: Video) -> int:
-        """Count the bits in which the codes of two videos differ."""
-        return int(np.bitwise_count(self(first) ^ self(second)).sum())
 
-
-def _about(path: Path) -> dict[str, Any]:
+def _describe(path: Path) -> tuple[str, int, int]:
+    """The id of the hasher, its bits, and how many frames are taken of a video."""
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(path.read_text(encoding="utf-8"))
         found = about["format"]
+        if found == FORMAT:
+            config = about["config"]
+            return about["id"], config["model"]["bits"], config["decode"]["frames"]
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: no such file; the folder holds no hasher") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: damaged") from None
-    if found != FORMAT:
-        raise InputError(f"{path}: its format is {found!r}, this version reads {FORMAT}")
-    return about
+    raise InputError(f"{path}: its format is {found!r}, this version reads {FORMAT}")
 
 
 def library(name: str) -> ModuleType:

@@ -116,8 +116,9 @@ def test_bad_folders(exported, tmp_path):
     fails(folder, f"fp32.onnx: of hasher {about['id']}, but hasher.json is of 0123")
     (folder / "hasher.json").write_text(json.dumps(about | {"format": 2}))
     fails(folder, "hasher.json: its format is 2, this version reads 1")
-    (folder / "hasher.json").write_text("no JSON")
-    fails(folder, "hasher.json: damaged")
+    for text in ("no JSON", "[]", '{"format": 1}'):
+        (folder / "hasher.json").write_text(text)
+        fails(folder, "hasher.json: damaged")
     (folder / "hasher.json").write_text(json.dumps(about))
     (folder / "fp32.onnx").write_bytes((folder / "fp32.onnx").read_bytes()[:5000])
     fails(folder, "fp32.onnx: damaged")
