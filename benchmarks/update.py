@@ -157,7 +157,10 @@ def table(found: list[dict[str, dict[str, float]]]) -> str:
     for way in found[0]:
         cells = []
         for column in COLUMNS:
-            values = [rows[way].get(column, np.nan) for rows in found]
+            values = [rows[way][column] for rows in found if column in rows[way]]
+            if not values:
+                cells.append("")
+                continue
             digits = 0 if column == "seconds" else 3
             spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
             cells.append(f"{np.mean(values):.{digits}f}{spread}")
