@@ -132,8 +132,11 @@ def quantise(source: Path, target: Path, calibration: NDArray[np.uint8]) -> None
         graph = onnx.load(prepared).graph
         seen = graph.input[0].type.tensor_type.shape.dim[0].dim_value
         half = onnx.TensorProto.FLOAT16
-        casts = (node.op_type == "Cast" and node.attribute[0].i == half for node in graph.node)
-        rounding = list(casts).index(True)  # of the features: the CNN ends here
+        rounding = next(  # of the features: the CNN ends here
+            place
+            for place, node in enumerate(graph.node)
+            if node.op_type == "Cast" and half in [attribute.i for attribute in node.attribute]
+        )
         quantization.quantize_static(
             prepared,
             target,
