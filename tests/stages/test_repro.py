@@ -5,9 +5,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sandbox import Project
+
+from chain import Hasher
+from chain.retrieval.codes import load_codes
 
 
 def ran(output: str) -> list[str]:
@@ -103,6 +107,19 @@ def test_a_clip_of_the_database_is_what_is_most_like_itself(project: Project) ->
     rows = [line.split() for line in found.splitlines() if own["id"] in line.split()]
     assert [row[1] for row in rows] == ["0"]
     assert (project.folder / "sheet.png").stat().st_size
+
+
+def test_the_exported_hasher_gives_the_codes_of_the_pipeline(project: Project) -> None:
+    artifacts = project.folder / "artifacts"
+    hasher = Hasher.load(artifacts / "hasher", device="cpu")
+    stored = load_codes(artifacts / "codes/demo/chain_64", seed=0)
+    manifest = pd.read_csv(artifacts / "clips/demo/manifest.csv", dtype=str)
+    assert manifest["id"].tolist() == stored.ids.tolist()
+    found = hasher.codes(artifacts / "clips/demo" / path for path in manifest["path"])
+    np.testing.assert_array_equal(found, stored.codes)
+    trained = hasher.about.trained_on
+    assert (trained.dataset, trained.seed) == ("demo", 0)
+    assert trained.clips == (manifest["split"] == "train").sum() == len(hasher.training_codes)
 
 
 def test_a_second_run_does_nothing(project: Project) -> None:

@@ -1,0 +1,21 @@
+"""Update a hasher by clips that came since its codes were stored (not a pipeline stage)."""
+
+from pathlib import Path
+
+from chain.hasher.hasher import Hasher
+from chain.hasher.update import update
+from chain.retrieval.codes import load_codes
+from chain.views.store import FeatureStore
+from stages.common import run
+
+
+def update_hasher(hasher: str, features: str, codes: str, out: str) -> str:
+    old = Hasher.load(hasher)
+    stored = load_codes(Path(codes), old.about.trained_on.seed)
+    folder = Path(features)
+    about = update(old, FeatureStore.open(folder), stored, folder.name, Path(out))
+    return f"update: hasher {about.id} in {out} goes on from {old.id}; {codes} stays valid"
+
+
+if __name__ == "__main__":
+    run(update_hasher, "hasher", "features", "codes", "out")
