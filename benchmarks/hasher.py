@@ -96,7 +96,8 @@ def main() -> None:
     datasets, method, bits, seed = parameters("datasets", "method", "bits", "seed")
     dataset = datasets[0]
     frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
-    codes = load_codes(ARTIFACTS / "codes" / dataset / f"{method}_{bits}", seed)
+    index = read_index(ARTIFACTS / "features" / dataset / "index.csv")
+    codes = load_codes(ARTIFACTS / "codes" / dataset / f"{method}_{bits}", seed, index, bits)
     train = np.load(ARTIFACTS / "features" / dataset / "train.npy")
     calibration = frames[train[np.linspace(0, len(train) - 1, CALIBRATION).astype(int)]]
     clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")

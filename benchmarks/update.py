@@ -33,7 +33,7 @@ from chain.backbones.weights import backbone_config
 from chain.core.params import profile_path
 from chain.datasets.manifest import Roles, categories_of, label_matrix, select
 from chain.features.augmentation import AugmentConfig
-from chain.features.bank import BankConfig, FeatureExtractor, extract
+from chain.features.bank import BankConfig, FeatureExtractor, clip_features, extract
 from chain.hasher.update import fine_tune, part_of
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig
@@ -99,7 +99,7 @@ def one_seed(
 ) -> dict[str, dict[str, float]]:
     """The columns of each way."""
     recipe = read_recipe(ARTIFACTS / "recipes" / dataset / f"{method}.json")
-    config, roles = recipe.configs()[UNCHANGED], parsed(Roles, "roles", dataset)
+    config, roles = recipe.configs(len(store.train))[UNCHANGED], parsed(Roles, "roles", dataset)
     late, clock = late_clips(store.index, seed), Clock()
     early = np.flatnonzero(~late[store.train])
     everything = before = store
@@ -146,7 +146,10 @@ def features_of(dataset: str, store: FeatureStore, train: NDArray[np.int64]) -> 
         backbone.network.load_state_dict(weights)
         extractor = FeatureExtractor(backbone.eval().requires_grad_(False), config.size, CPU)
         augment = parsed(AugmentConfig, "augment")
-        arrays = extract(extractor, frames, store.train, bank, augment, Path(name))
+        arrays = extract(
+            *(extractor, frames, store.index["id"].tolist(), store.train),
+            *(bank, augment, Path(name), clip_features),
+        )
         banks = {"consistent": np.array(arrays["bank_consistent"])}
         return FeatureStore(store.index, np.array(arrays["clean"]), store.train, banks)
 

@@ -6,6 +6,7 @@ import torch
 from chain.backbones.weights import backbone_config
 from chain.core.files import replacing
 from chain.core.params import profile_path
+from chain.datasets.manifest import read_index
 from chain.hasher.folder import Decoding, HasherConfig, Training, write_folder
 from chain.methods.saved_models import read_description
 from chain.retrieval.codes import load_codes
@@ -23,7 +24,8 @@ def export(dataset: str, method: str, bits: int) -> str:
         return f"export: nothing; {dataset} is made from ready features, so no video can be coded"
     cell = f"{method}_{bits}"
     models = ARTIFACTS / "models" / dataset / cell
-    train = np.load(ARTIFACTS / "features" / dataset / "train.npy")
+    features = ARTIFACTS / "features" / dataset
+    train, clips = np.load(features / "train.npy"), read_index(features / "index.csv")
     about = write_folder(
         OUT,
         HasherConfig(
@@ -33,7 +35,7 @@ def export(dataset: str, method: str, bits: int) -> str:
         ),
         torch.load(ARTIFACTS / "backbones" / f"{dataset}.pt", weights_only=True),
         torch.load(models / f"seed_{seed}.pt", weights_only=True),
-        load_codes(ARTIFACTS / "codes" / dataset / cell, seed).codes[train],
+        load_codes(ARTIFACTS / "codes" / dataset / cell, seed, clips, bits).codes[train],
         Training(dataset=dataset, clips=len(train), seed=seed),
     )
     return f"export: hasher {about.id}, {method} of {bits} bits, in {OUT}"

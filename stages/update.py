@@ -11,9 +11,10 @@ from stages.common import run
 
 def update_hasher(hasher: str, features: str, codes: str, out: str) -> str:
     old = Hasher.load(hasher)
-    stored = load_codes(Path(codes), old.about.trained_on.seed)
     folder = Path(features)
-    about = update(old, FeatureStore.open(folder), stored, folder.name, Path(out))
+    store = FeatureStore.open(folder)
+    stored = load_codes(Path(codes), old.about.trained_on.seed, store.index, old.bits)
+    about = update(old, store, stored, folder.name, Path(out))
     return f"update: hasher {about.id} in {out} goes on from {old.id}; {codes} stays valid"
 
 
