@@ -6,7 +6,7 @@ from chain.core.errors import InputError
 from chain.core.files import write_json
 from chain.core.params import profile_path
 from chain.datasets.manifest import Roles, read_manifest, select
-from chain.pipeline.counts import check_counts
+from chain.pipeline.counts import advice, check_counts
 from chain.pipeline.recipes import UNCHANGED, read_recipe
 from stages.common import ARTIFACTS, parsed, profile, run
 
@@ -30,6 +30,8 @@ def counts(dataset: str) -> str:
             of = "" if variant == UNCHANGED else f" ({path.stem}.{variant})"
             place = f"{profile_path(dataset)}{of}: methods.{recipe.method}"
             check_counts(config, clips, place)
+    if hint := advice(clips):
+        print(f"{dataset}: {hint}")
     write_json(ARTIFACTS / "counted" / f"{dataset}.json", {})  # the same bytes always, as check
     return f"counts: {clips} training clips of {dataset} are enough"
 

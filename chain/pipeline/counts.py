@@ -3,6 +3,14 @@
 from chain.core.errors import InputError
 from chain.methods.base import MethodConfig
 
+FEW = 200
+"""Training clips below which a method without training is the better choice on real clips, as
+measured on parts of jhmdb12 (docs/choices.md)."""
+ADVICE = (
+    "with fewer than {} training clips, pca_itq_halves, which learns nothing, is the safer choice "
+    "(docs/choices.md, small sets)"
+)
+
 
 def least_clips(config: MethodConfig) -> dict[str, tuple[int, int]]:
     """The value of each parameter that asks for training clips, and for how many at least."""
@@ -28,3 +36,8 @@ def check_counts(config: MethodConfig, clips: int, place: str) -> None:
                 f"{place}.{name} is {value}, which needs {least} training clips, but there are "
                 f"{clips}; lower it or add clips"
             )
+
+
+def advice(clips: int) -> str | None:
+    """What to say where the training clips are so few that learning does not pay."""
+    return ADVICE.format(FEW) if clips < FEW else None

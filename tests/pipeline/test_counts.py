@@ -10,7 +10,7 @@ from small_methods import small, small_store
 
 from chain.core.errors import InputError
 from chain.methods import METHODS, method_class, method_config
-from chain.pipeline.counts import check_counts
+from chain.pipeline.counts import FEW, advice, check_counts
 from chain.training.loop import build, train
 from chain.views.store import FeatureStore
 
@@ -58,3 +58,9 @@ def test_the_message_has_key_value_and_remedy() -> None:
     assert refused("autossvh", 2, 6).startswith(
         "params/x.yaml: methods.autossvh.prototypes is 6, which needs 7 training clips"
     )
+
+
+def test_few_clips_are_advised() -> None:
+    assert advice(FEW) is None
+    hint = advice(FEW - 1)
+    assert hint and "fewer than 200 training clips, pca_itq_halves" in hint
