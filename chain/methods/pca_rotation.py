@@ -55,14 +55,20 @@ class PCARotation(Method):
                 f"bits is {self.bits}, but the features have only {width} dimensions; "
                 "lower it or take a wider backbone"
             )
-        total = torch.zeros(width, dtype=torch.float64)
-        moment = torch.zeros(width, width, dtype=torch.float64)
-        for pooled in self.training_means(store):
-            total += pooled.sum(dim=0)
-            moment += pooled.T @ pooled
-        mean = total / clips
-        covariance = moment / clips - torch.outer(mean, mean)
-        components = principal_components(covariance, min(self.bits, clips - 1))
+        count = min(self.bits, clips - 1)
+        if clips < width:
+            pooled = torch.cat(list(self.training_means(store)))
+            mean = pooled.mean(dim=0)
+            components = components_of_few(pooled - mean, count)
+        else:
+            total = torch.zeros(width, dtype=torch.float64)
+            moment = torch.zeros(width, width, dtype=torch.float64)
+            for pooled in self.training_means(store):
+                total += pooled.sum(dim=0)
+                moment += pooled.T @ pooled
+            mean = total / clips
+            covariance = moment / clips - torch.outer(mean, mean)
+            components = principal_components(covariance, count)
         components = with_random_directions(components, self.bits)
         self.mean.copy_(mean)
         self.components.copy_(components)
@@ -83,12 +89,21 @@ class PCARotation(Method):
 
 
 def principal_components(covariance: Tensor, count: int) -> Tensor:
-    """Unit eigenvectors (F, count) of a covariance (F, F), those of the largest eigenvalues first.
-
-    A solver's signs are arbitrary, so each vector is turned to make its largest entry positive.
-    """
+    """Unit eigenvectors (F, count) of a covariance (F, F), of the largest eigenvalues first."""
     ascending: Tensor = torch.linalg.eigh(covariance).eigenvectors
-    vectors = ascending.flip(dims=[1])[:, :count]
+    return turned(ascending.flip(dims=[1])[:, :count])
+
+
+def components_of_few(points: Tensor, count: int) -> Tensor:
+    """The same (F, count) for centred points (N, F), fewer than F.
+
+    Their covariance has so many eigenvalues of 0 that solvers may fail on it.
+    """
+    return turned(torch.linalg.svd(points, full_matrices=False).Vh[:count].T)
+
+
+def turned(vectors: Tensor) -> Tensor:
+    """The columns, each with a sign that makes its largest entry positive: solvers' differ."""
     largest = vectors.abs().argmax(dim=0, keepdim=True)
     return vectors * vectors.gather(0, largest).sign()
 

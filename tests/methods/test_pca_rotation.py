@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from chain.core.errors import InputError
-from chain.methods.pca_rotation import PCARotation, PCARotationConfig, principal_components
+from chain.methods.pca_rotation import (
+    PCARotation,
+    PCARotationConfig,
+    components_of_few,
+    principal_components,
+)
 from chain.views.store import FeatureStore
 
 CLIPS, WIDTH, BITS = 60, 10, 8
@@ -73,6 +78,21 @@ def test_principal_components_by_hand() -> None:
     axis = torch.tensor([1.0, -2.0]) / 5**0.5
     covariance = torch.eye(2) + 2 * torch.outer(axis, axis)
     torch.testing.assert_close(principal_components(covariance, 1)[:, 0], -axis)
+
+
+def test_few_clips_have_the_components_of_their_covariance() -> None:
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 40)))
+    points -= points.mean(dim=0)
+    expected = principal_components(points.T @ points, 5)
+    torch.testing.assert_close(components_of_few(points, 5), expected, atol=1e-9, rtol=1e-9)
+
+
+def test_copies_among_few_clips_do_no_harm() -> None:
+    points = torch.zeros(30, 400, dtype=torch.float64)
+    points[:15, 0], points[15:, 0] = 1.0, -1.0
+    components = components_of_few(points, 16)
+    torch.testing.assert_close(components[:, 0], torch.eye(400, dtype=torch.float64)[0])
+    torch.testing.assert_close(components.T @ components, torch.eye(16, dtype=torch.float64))
 
 
 def test_bad_input(store: FeatureStore) -> None:

@@ -40,7 +40,7 @@ METHODS = ["lsh", "pca_rotation", "chain"]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_clip: Callable[..., Path]) -> Path:
-    """A project with ten clips in each of two categories."""
+    """A project with a dozen clips in each of two categories."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHAIN_DEVICE", "cpu")
     monkeypatch.setenv("CHAIN_THREADS", "1")
@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_clip: Callable[.
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
     random = np.random.default_rng(0)
     for category in ("jump", "wave"):
-        for number in range(10):
+        for number in range(12):
             frames = random.integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
             write_clip(tmp_path / f"data/clips/{category}/{number}.avi", frames)
     write({})
@@ -63,7 +63,7 @@ def write(change: dict[str, Any]) -> None:
     )
 
 
-def test_twenty_clips_need_no_other_parameter(here: Path) -> None:
+def test_two_dozen_clips_need_no_other_parameter(here: Path) -> None:
     code.code()
     check.check()
     for stage in (
@@ -77,8 +77,10 @@ def test_twenty_clips_need_no_other_parameter(here: Path) -> None:
     for method in METHODS:
         train.train_cell("clips", method, 64)
         evaluate.evaluate("clips", method, 64)
+    splits = pd.read_csv(here / "artifacts/features/clips/index.csv")["split"].value_counts()
+    assert 8 <= splits["train"] < 16 and 5 <= splits["database"] < 10  # as their contents fall
     trained = json.loads((here / "artifacts/models/clips/chain_64/model.json").read_text())
-    assert trained["parameters"]["training"]["batch"] == 8  # of 10 training clips
+    assert trained["parameters"]["training"]["batch"] == 8
     assert trained["parameters"]["encoder"]["depth"] == 1
     scores = pd.read_csv(here / "artifacts/evaluations/clips/chain_64/map.csv")
     assert list(scores["k"]) == [5]  # of `evaluation.topk`, with so small a database
