@@ -62,8 +62,9 @@ class Update(Method):
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
         *own, clean, signs = batch
         parts = self.model.losses(*own)
-        short = F.relu(MARGIN - signs * self.model.encode(clean))
-        agreement = short.sum() / max(1, short.numel())
+        agreement = parts["loss"].new_zeros(())
+        if len(signs):  # networks may refuse a batch of nothing
+            agreement = F.relu(MARGIN - signs * self.model.encode(clean)).mean()
         return {**parts, "loss": parts["loss"] + WEIGHT * agreement, "agreement": agreement}
 
     def encode(self, features: Tensor) -> Tensor:

@@ -70,6 +70,8 @@ def test_a_batch_holds_the_old_clips_with_their_own_codes():
     *_, clean, drawn = wrapped.draw(store, np.array([2, 3, 5, 7]), np.random.default_rng(0))
     torch.testing.assert_close(clean, store.clean_frames(np.array([3, 7]), 4))
     assert drawn[:, 0].tolist() == [1, -1]
+    batch = wrapped.draw(store, np.array([2, 5, 8]), np.random.default_rng(0))
+    assert float(wrapped.losses(*batch)["agreement"]) == 0  # no old clip is among them
 
 
 @pytest.mark.parametrize("method", ["chain", "chain_plus", "conmh"])
