@@ -11,16 +11,17 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.hasher.folder import About, write_folder
 from chain.hasher.hasher import Hasher
 from chain.methods.base import Method, MethodConfig
-from chain.retrieval.codes import Codes, pack, unpack
+from chain.retrieval.codes import IDS, Codes, load_codes, pack, unpack
 from chain.training.encode import encode_store
 from chain.training.loop import train
 from chain.views.store import FeatureStore
@@ -98,6 +99,13 @@ def fine_tune(
     with tempfile.TemporaryDirectory() as scratch:
         train(updated, part, seed, device, Path(scratch))
     return model.eval().requires_grad_(False), part.train
+
+
+def stored_codes(folder: Path, seed: int, bits: int) -> Codes:
+    """The codes of a collection, of the clips that their own table of ids names; InputError."""
+    with reading(folder / IDS, "a table of ids (.csv with the column `id`)"):
+        clips = pd.read_csv(folder / IDS, dtype=str, keep_default_na=False)[["id"]]
+    return load_codes(folder, seed, clips, bits)
 
 
 def update(hasher: Hasher, store: FeatureStore, stored: Codes, dataset: str, folder: Path) -> About:
