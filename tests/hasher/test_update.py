@@ -164,6 +164,12 @@ def test_a_method_that_learns_nothing_by_gradient(make_hasher, tmp_path):
     fails("PCAITQ learns nothing by gradient: no update", hasher, stored, tmp_path / "out")
 
 
+def test_a_method_that_keeps_what_it_was_fitted_to(make_hasher, tmp_path):
+    hasher, stored = opened(make_hasher, "bth")
+    message = "BTH can't be updated, only these can: Chain, ConMH"
+    fails(message, hasher, stored, tmp_path / "out")
+
+
 def test_features_of_another_cnn(make_hasher, tmp_path):
     hasher, stored = opened(make_hasher)
     store = tiny_store()
