@@ -22,7 +22,7 @@ def counts(dataset: str) -> str:
             "clips; lower it or add clips"
         )
     recipes = ARTIFACTS / "recipes" / dataset
-    for path in sorted(recipes.glob("**/*.json")):
+    for path in (*sorted(recipes.glob("*.json")), *sorted(recipes.glob("*/*.json"))):
         recipe = read_recipe(path)
         for line in recipe.chosen(clips) if path.parent == recipes else ():
             print(line)

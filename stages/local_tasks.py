@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from chain.analysis.joins import draw_joins, join_scores
-from chain.analysis.order import order_chance, order_study, trained_chains
+from chain.analysis.order import new_clips, order_chance, order_study, trained_chains
 from chain.analysis.reversal import reversal_table
 from chain.core.files import replacing, write_csv
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.demo import ORDER_ONLY
-from chain.datasets.manifest import Roles, select
+from chain.datasets.manifest import Roles
 from chain.figures.order_confusion import order_confusion
 from chain.figures.retrieval_examples import choose_queries
 from chain.figures.reversal import reversal_distance
@@ -30,7 +30,7 @@ def local_tasks(dataset: str, bits: int) -> str:
     device = set_up(parsed(RuntimeConfig, "runtime"), training=True)
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
     models, packed = ARTIFACTS / "models" / dataset, ARTIFACTS / "frames" / dataset / "frames.npy"
-    clips = select(store.index, roles.query or roles.train)
+    clips = new_clips(store.index, roles)
     found = reversal_table(models, grid["methods"], bits, store, clips, seed, device)
     tables = {"reversal": over_seeds(found, "method", ())}
     with replacing(PLOTS) as out:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from chain.hasher.hasher import Hasher
-from chain.hasher.update import update
-from chain.retrieval.codes import load_codes
+from chain.hasher.update import stored_codes, update
 from chain.views.store import FeatureStore
 from stages.common import run
 
@@ -13,7 +12,7 @@ def update_hasher(hasher: str, features: str, codes: str, out: str) -> str:
     old = Hasher.load(hasher)
     folder = Path(features)
     store = FeatureStore.open(folder)
-    stored = load_codes(Path(codes), old.about.trained_on.seed, store.index, old.bits)
+    stored = stored_codes(Path(codes), old.about.trained_on.seed, old.bits)
     about = update(old, store, stored, folder.name, Path(out))
     return f"update: hasher {about.id} in {out} goes on from {old.id}; {codes} stays valid"
 

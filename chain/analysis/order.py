@@ -27,6 +27,12 @@ def trained_chains(folder: Path, device: torch.device) -> dict[int, Chain]:
     return {seed: model.to(device) for seed, model in models.items() if isinstance(model, Chain)}
 
 
+def new_clips(index: pd.DataFrame, roles: Roles) -> NDArray[np.int64]:
+    """The rows of the queries, or of the training clips where there is no query."""
+    queries = np.flatnonzero(index["split"] == roles.query)
+    return queries if len(queries) else select(index, roles.train)
+
+
 def order_groups(
     index: pd.DataFrame, roles: Roles, pairs: Collection[str] = ()
 ) -> dict[str, NDArray[np.int64]]:
@@ -35,7 +41,7 @@ def order_groups(
     The groups are the queries and the training clips. Queries of the categories `pairs`, which
     differ from another in order only, are a group of their own. A group without clips is left out.
     """
-    queries = select(index, roles.query)
+    queries = np.flatnonzero(index["split"] == roles.query)
     paired = index["labels"].iloc[queries].isin(list(pairs)).to_numpy()
     groups = {
         "pairs differing in order only": queries[paired],

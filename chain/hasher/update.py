@@ -11,16 +11,19 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.hasher.folder import About, write_folder
 from chain.hasher.hasher import Hasher
 from chain.methods.base import Method, MethodConfig
-from chain.retrieval.codes import Codes, pack, unpack
+from chain.methods.chain import Chain
+from chain.methods.conmh import ConMH
+from chain.retrieval.codes import IDS, Codes, load_codes, pack, unpack
 from chain.training.encode import encode_store
 from chain.training.loop import train
 from chain.views.store import FeatureStore
@@ -28,6 +31,7 @@ from chain.views.store import FeatureStore
 SHARE = 0.25  # of the epochs that the hasher was trained for
 WEIGHT = 1.0  # of the agreement
 MARGIN = 0.5  # a value that is so far on the right side of 0 needs no correction
+UPDATED = (Chain, ConMH)  # others keep clusters or neighbours of the clips they were fitted to
 COMPARABLE = 0.25  # share of bits that may differ: a few by an update, half by another hasher
 
 
@@ -62,8 +66,9 @@ class Update(Method):
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
         *own, clean, signs = batch
         parts = self.model.losses(*own)
-        short = F.relu(MARGIN - signs * self.model.encode(clean))
-        agreement = short.sum() / max(1, short.numel())
+        agreement = parts["loss"].new_zeros(())
+        if len(signs):  # networks may refuse a batch of nothing
+            agreement = F.relu(MARGIN - signs * self.model.encode(clean)).mean()
         return {**parts, "loss": parts["loss"] + WEIGHT * agreement, "agreement": agreement}
 
     def encode(self, features: Tensor) -> Tensor:
@@ -99,6 +104,13 @@ def fine_tune(
     return model.eval().requires_grad_(False), part.train
 
 
+def stored_codes(folder: Path, seed: int, bits: int) -> Codes:
+    """The codes of a collection, of the clips that their own table of ids names; InputError."""
+    with reading(folder / IDS, "a table of ids (.csv with the column `id`)"):
+        clips = pd.read_csv(folder / IDS, dtype=str, keep_default_na=False)[["id"]]
+    return load_codes(folder, seed, clips, bits)
+
+
 def update(hasher: Hasher, store: FeatureStore, stored: Codes, dataset: str, folder: Path) -> About:
     """Write the update of a hasher to `folder`; returns what its `hasher.json` says.
 
@@ -112,6 +124,9 @@ def update(hasher: Hasher, store: FeatureStore, stored: Codes, dataset: str, fol
     Raises InputError as `fine_tune`, or if the codes are not by this hasher from these features.
     """
     check_origin(hasher, store, stored)
+    if hasher.model.config.training and not isinstance(hasher.model, UPDATED):
+        names = ", ".join(one.__name__ for one in UPDATED)
+        raise InputError(f"{type(hasher.model).__name__} can't be updated, only these can: {names}")
     seed = hasher.about.trained_on.seed
     model, rows = fine_tune(hasher.model, store, stored, seed, hasher.device)
     seen = FeatureStore(store.index.iloc[rows], store.clean[rows], np.arange(len(rows)), {})

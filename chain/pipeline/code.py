@@ -18,10 +18,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("chain", "stages")
-LIBRARIES = ("av", "numpy", "open_clip_torch", "scipy", "torch", "torchvision")
+LIBRARIES = (
+    "av",
+    "efficientnet-lite-pytorch",
+    "numpy",
+    "open_clip_torch",
+    "scipy",
+    "torch",
+    "torchvision",
+)
 """Libraries whose version may change what is computed for a clip."""
 INFRASTRUCTURE = {
-    "chain/__init__.py": "holds the version",
+    "chain/__init__.py": "holds the version, and imports hashers when a program asks for them",
     "chain/core/errors.py": "holds the wording of errors",
     "chain/core/processes.py": "decides which process computes a job, not what it computes",
     "chain/core/runtime.py": "chooses device and threads, which DVC does not track",

@@ -7,8 +7,8 @@ FEW = 200
 """Training clips below which a method without training is the better choice on real clips, as
 measured on parts of jhmdb12 (docs/choices.md)."""
 ADVICE = (
-    "with fewer than {} training clips, pca_itq_halves, which learns nothing, is the safer choice "
-    "(docs/choices.md, small sets)"
+    "with fewer than {} training clips, pca_itq_halves, which learns nothing, is a safer choice "
+    "than chain (docs/choices.md, small sets)"
 )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from chain.analysis import order
 from chain.analysis.order import (
     DRAWS,
+    new_clips,
     order_chance,
     order_counts,
     order_groups,
@@ -214,6 +215,13 @@ def test_groups(store: FeatureStore) -> None:
     assert groups(Roles(), "a", "b") == {name: [6, 7], "other queries": [5, 8], **training}
     assert groups(Roles(), "a", "b", "c") == {name: [5, 6, 7, 8], **training}
     assert groups(Roles(query=None), "a") == training
+
+
+def test_without_queries_the_training_clips_are_asked() -> None:
+    index = pd.DataFrame({"split": ["train", "database", "train", "query"], "labels": ""})
+    assert new_clips(index, Roles()).tolist() == [3]
+    assert new_clips(index[:3], Roles()).tolist() == [0, 2]
+    assert list(order_groups(index[:3], Roles())) == ["training clips"]
 
 
 def test_counts_are_summed_and_accuracies_kept_apart_by_seed(store: FeatureStore) -> None:

@@ -70,6 +70,8 @@ def test_a_batch_holds_the_old_clips_with_their_own_codes():
     *_, clean, drawn = wrapped.draw(store, np.array([2, 3, 5, 7]), np.random.default_rng(0))
     torch.testing.assert_close(clean, store.clean_frames(np.array([3, 7]), 4))
     assert drawn[:, 0].tolist() == [1, -1]
+    batch = wrapped.draw(store, np.array([2, 5, 8]), np.random.default_rng(0))
+    assert float(wrapped.losses(*batch)["agreement"]) == 0  # no old clip is among them
 
 
 @pytest.mark.parametrize("method", ["chain", "chain_plus", "conmh"])
@@ -160,6 +162,12 @@ def half(codes: Any) -> Any:
 def test_a_method_that_learns_nothing_by_gradient(make_hasher, tmp_path):
     hasher, stored = opened(make_hasher, "pca_itq")
     fails("PCAITQ learns nothing by gradient: no update", hasher, stored, tmp_path / "out")
+
+
+def test_a_method_that_keeps_what_it_was_fitted_to(make_hasher, tmp_path):
+    hasher, stored = opened(make_hasher, "bth")
+    message = "BTH can't be updated, only these can: Chain, ConMH"
+    fails(message, hasher, stored, tmp_path / "out")
 
 
 def test_features_of_another_cnn(make_hasher, tmp_path):

@@ -83,11 +83,14 @@ def project(tmp_path, monkeypatch, write_clip):
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
     tree, own = write_params()
     artifacts = tmp_path / "artifacts"
+    listed = ["path,split"]
     for number in range(CLIPS):
-        name = f"data/tiny/{'golf' if number % 2 else 'run'}/{number:02}.mp4"
-        write_clip(tmp_path / name, texture(number))
-    shares = {"train": 0.5, "database": 0.5}
-    manifest = index_folder(FolderConfig(root="tiny", shares=shares), Path("data/tiny"), 1)
+        name = f"{'golf' if number % 2 else 'run'}/{number:02}.mp4"
+        write_clip(tmp_path / "data/tiny" / name, texture(number))
+        listed.append(f"{name},{'train' if number // 2 % 2 else 'database'}")
+    Path("data/tiny/splits.csv").write_text("\n".join(listed))
+    config = FolderConfig(root="tiny", split_file="splits.csv")
+    manifest = index_folder(config, Path("data/tiny"), 1)
     write_manifest(artifacts / "clips/tiny/manifest.csv", manifest)
     decode = DecodeConfig(**own["decode"])
     (tmp_path / "scratch").mkdir()
