@@ -9,7 +9,7 @@ from chain.core.files import write_csv
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles
 from chain.methods.base import Method
-from chain.results.grid import COLUMNS, read_table
+from chain.results.score_files import COLUMNS, read_table
 from chain.retrieval.codes import Codes, pack
 from chain.retrieval.evaluate import evaluate_roles
 from chain.training.encode import encode_store

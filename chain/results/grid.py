@@ -5,23 +5,14 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 from pydantic import TypeAdapter
 
 from chain.core.errors import reading
+from chain.results.score_files import COLUMNS, read_table
 
 CELL = ("dataset", "method", "bits")
 FLOATS = "float_features"
 """What stands in a method's place for the CNN's features, which have no code length."""
-TEXT = ["id", "variant"]
-"""The columns of tables of scores that hold text."""
-COLUMNS = {
-    "map": ["k", "map_strict", "map_ssvh"],
-    "by_rank": ["rank", "precision", "recall"],
-    "by_radius": ["radius", "precision", "recall"],
-    "queries": ["id"],
-}
-"""The columns that the tables of an evaluation have, besides others and, here, `seed`."""
 FLOAT_COLUMNS = {"map": ["variant", "k", "map_strict"], "queries": ["variant", "id"]}
 """The same for the float features, which come from no seed."""
 
@@ -57,23 +48,6 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
     if not path.exists():
         return pd.DataFrame()
     return read_table(path, [*COLUMNS[table], "seed", "variant"]).assign(dataset=dataset)
-
-
-def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`).
-
-    Raises InputError naming the file if it is damaged: if one of `columns` is missing, or if a
-    column besides those two holds something else than numbers.
-    """
-    with reading(path, "a table of scores"):
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
-        for name in columns:
-            if name not in table:
-                raise ValueError(f"no column {name!r}")
-        for name in table.columns.difference(TEXT):
-            if not is_numeric_dtype(table[name]):
-                raise ValueError(f"column {name!r} holds something else than numbers")
-    return table
 
 
 def read_notes(artifacts: Path, dataset: str) -> list[str]:
