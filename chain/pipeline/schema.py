@@ -228,6 +228,9 @@ class Checked:
 
     def _check_profile(self, name: str, profile: Profile) -> None:
         file = profile_path(name)
+        kind = profile.source.get("kind")
+        if not isinstance(kind, str):
+            raise InputError(f"{file}: source.kind: not a name ({kind!r})")
         ready = has_feature_files(source_config(profile.source, "source", file))
         for key in ("decode", "backbone", "bank"):
             if (getattr(profile, key) is None) != ready:
@@ -235,8 +238,8 @@ class Checked:
                 source = "ready-made features (source.kind: features)"
                 reason = f"{source} have no pixels" if ready else f"only {source} do without it"
                 raise InputError(f"{file}: {key}: {state}: {reason}")
-        for kind in profile.bank.spatial if profile.bank else ():
-            self.experiment.augment.scaled(STRENGTHS[kind])
+        for spatial in profile.bank.spatial if profile.bank else ():
+            self.experiment.augment.scaled(STRENGTHS[spatial])
         if profile.backbone:
             check_source(profile.backbone, f"{file}: backbone")
             resolve(profile.backbone, "backbone", file)

@@ -34,7 +34,7 @@ def test_three_ways_from_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "params").mkdir()
     (tmp_path / "params/tiny.yaml").write_text(yaml.safe_dump({"roles": {}}))
     config = method_config("conmh", small("conmh", epochs=4))
-    write_recipe(Path("artifacts/recipes/tiny/conmh.json"), "conmh", {UNCHANGED: config}, {})
+    write_recipe(Path("artifacts/recipes/tiny/conmh.json"), "conmh", {UNCHANGED: config}, {}, {})
     random = np.random.default_rng(0)
     labels = CATEGORIES * 30
     splits = [split for split in ("train", "database", "query") for _ in range(60)]
