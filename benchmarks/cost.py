@@ -46,7 +46,7 @@ def searcher(tree: dict[str, Any], dataset: str, method: str) -> tuple[Callable[
     roles = parsed(Roles, "roles", dataset)
     index = FeatureStore.open(ARTIFACTS / "features" / dataset).index
     folder = ARTIFACTS / "codes" / dataset / f"{method}_{BITS}"
-    codes = load_codes(folder, tree["seed"]).codes
+    codes = load_codes(folder, tree["seed"], index, BITS).codes
     queries, database = (codes[select(index, split)] for split in (roles.query, roles.database))
 
     def search() -> None:

@@ -118,16 +118,17 @@ def in_turn(case: Case, threads: int, what: str) -> Work:
 
 
 def draws(case: Case, clip: int, config: AugmentConfig) -> Augmentation:
-    return view_augmentations(clip, case.views, case.frames, "consistent", config, 0)
+    return view_augmentations(str(clip), case.views, case.frames, "consistent", config, 0)
 
 
 def ahead(case: Case, threads: int, what: str, device: torch.device = CPU) -> Work:
     extract, frames, config = extractor(case, threads, device), clips(case), augment_config()
     bank = BankConfig(views=case.views, seed=0, spatial=["consistent"])
     train = np.arange(case.clips if what == VIEWS else 0)
+    ids = [str(clip) for clip in range(case.clips)]
 
     def work() -> None:
-        for _ in clip_features(range(case.clips), extract, frames, train, bank, config):
+        for _ in clip_features(range(case.clips), extract, frames, ids, train, bank, config):
             pass
 
     return work

@@ -2,7 +2,8 @@
 
 import os
 
-# A waiting thread spins for some microseconds and then sleeps. OpenMP's default spins for
-# milliseconds, and on a machine shared with others a training step then takes a second, not a
-# twentieth of one. Read when torch is loaded, which comes after this package.
-os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+# A waiting thread sleeps at once. By default OpenMP lets it spin for milliseconds, which takes the
+# core from the thread that it waits for where other programs run too, and a CNN is then many times
+# slower (benchmarks/busy_neighbour.py). Read when torch is loaded, which comes after this package.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")

@@ -13,6 +13,7 @@ from chain.datasets.manifest import Roles, has_labels, read_index
 from chain.pipeline.recipes import read_recipe
 from chain.retrieval.config import EvaluationConfig
 from chain.training.loop import Run
+from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, parsed, run
 
 
@@ -23,7 +24,10 @@ def ablate(dataset: str, table: str, bits: int) -> str:
     machine = parsed(RuntimeConfig, "runtime")
     recipe = read_recipe(ARTIFACTS / "recipes" / dataset / "ablations" / f"{table}.json")
     features = ARTIFACTS / "features" / dataset
-    configs = recipe.configs()
+    clips = len(FeatureStore.open(features).train)
+    configs = recipe.configs(clips)
+    for line in recipe.chosen(clips):
+        print(line, flush=True)
     cells = list(product(configs, range(seed, seed + repeats)))
     key = recipe.model_dump() | {
         "bits": bits,

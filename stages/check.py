@@ -2,7 +2,10 @@
 
 import json
 
+from chain.backbones.networks import PRETRAIN
+from chain.backbones.weights import load_weights, resolve
 from chain.core import params
+from chain.core.errors import reading
 from chain.core.files import replacing, write_json
 from chain.core.params import PARAMS, profile_path
 from chain.pipeline.recipes import UNCHANGED, write_recipe
@@ -13,19 +16,25 @@ from stages.common import ARTIFACTS, run
 def check() -> str:
     checked = Checked(params.load(PARAMS), lambda name: params.load(profile_path(name)))
     experiment = checked.experiment
-    code = {
-        path.stem: json.loads(path.read_text())
-        for path in (ARTIFACTS / "code" / "methods").glob("*.json")
-    }
+    for dataset, profile in checked.profiles.items():
+        known = (ARTIFACTS / "backbones" / f"{dataset}.pt").exists()
+        if profile.backbone and profile.backbone.weights != PRETRAIN and not known:
+            load_weights(resolve(profile.backbone, "backbone", profile_path(dataset)))
+    code = {}
+    for path in (ARTIFACTS / "code" / "methods").glob("*.json"):
+        with reading(path, "a list of code", "run `dvc repro code`"):
+            code[path.stem] = json.loads(path.read_text())
     with replacing(ARTIFACTS / "recipes") as out:
         for dataset in experiment.datasets:
             for method in experiment.grid.methods:
                 configs = {UNCHANGED: checked.config(dataset, method)}
-                write_recipe(out / dataset / f"{method}.json", method, configs, code[method])
+                fits = checked.fits(dataset, method)
+                write_recipe(out / dataset / f"{method}.json", method, configs, code[method], fits)
             for table in experiment.ablations.tables:
                 method, configs = checked.variants(dataset, table)
                 place = out / dataset / "ablations" / f"{table}.json"
-                write_recipe(place, method, configs, code[method])
+                fits = checked.fits(dataset, method, table)
+                write_recipe(place, method, configs, code[method], fits)
     (ARTIFACTS / "ablations").mkdir(parents=True, exist_ok=True)  # gathered even if there are none
     write_json(ARTIFACTS / "checked.json", {})  # same bytes always: only an error stops the rest
     left_out = "".join(f"; {line}" for line in checked.left_out)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from chain.core import params
-from chain.core.errors import InputError
+from chain.core.errors import errors_of_one_line
 
 ARTIFACTS = Path("artifacts")
 
@@ -53,7 +53,6 @@ def run(stage: Callable[..., str], *options: str) -> None:
     for option in options:
         parser.add_argument(f"--{option}", required=True, type=int if option == "bits" else str)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        print(stage(**vars(parser.parse_args())))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    arguments = vars(parser.parse_args())
+    with errors_of_one_line():
+        print(stage(**arguments))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from chain.analysis.cost import cost
 from chain.core.files import write_csv
-from chain.methods.saved_models import read_description
+from chain.methods.saved_models import build_method, read_description
 from chain.results.cost_table import cost_table
 from chain.results.table import write_tables
 from stages.common import ARTIFACTS, parameters, run
@@ -19,8 +19,8 @@ def costs(bits: int) -> str:
     datasets, grid = parameters("datasets", "grid")
     rows = []
     for dataset, method in product(datasets, grid["methods"]):
-        described = read_description(ARTIFACTS / "models" / dataset / f"{method}_{bits}")
-        found = cost(described.build(), described.feature_width)
+        folder = ARTIFACTS / "models" / dataset / f"{method}_{bits}"
+        found = cost(build_method(folder), read_description(folder).feature_width)
         rows.append({"dataset": dataset, "method": method, "bits": bits, **found})
     table = pd.DataFrame(rows)
     write_csv(METRICS / "cost.csv", table)

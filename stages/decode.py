@@ -32,6 +32,7 @@ def decode(dataset: str) -> str:
             runtime["workers"],
             scratch,
             decoder(runtime),
+            f"frames-{dataset}",
         )
     return f"decode: {report}"
 

@@ -14,9 +14,10 @@ from chain.datasets.feature_files import ReadyConfig
 from chain.datasets.manifest import Roles, read_index, select
 from chain.datasets.sources import source_config
 from chain.features.augmentation import AugmentConfig
-from chain.features.bank import BankConfig, FeatureExtractor, extract
+from chain.features.bank import BankConfig, FeatureExtractor, extract, remove_markers
 from chain.features.convert import convert
-from chain.features.engine import feature_computer
+from chain.features.engine import feature_computer, finite
+from chain.video.pack import read_frames
 from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
 
@@ -25,7 +26,7 @@ def features(dataset: str) -> str:
     roles = parsed(Roles, "roles", dataset)
     augment, runtime = parameters("augment", "runtime")
     ready = source_config(source, "source", file := profile_path(dataset))
-    frames, out = ARTIFACTS / "frames" / dataset, ARTIFACTS / "features" / dataset
+    frames, out = (ARTIFACTS / name / dataset for name in ("frames", "features"))
     weights = ARTIFACTS / "backbones" / f"{dataset}.pt"
     train = select(index := read_index(frames / "index.csv"), roles.train)
     made_with = {"backbone": backbone, "roles": roles.model_dump()}
@@ -34,24 +35,23 @@ def features(dataset: str) -> str:
         if isinstance(ready, ReadyConfig):
             clean = convert(ready, data_root(ready.root), index, scratch)
         else:
-            config = backbone_config(backbone, "backbone", file)
-            device = set_up(parsed(RuntimeConfig, "runtime"))
+            config, names = backbone_config(backbone, "backbone", file), index["id"].tolist()
+            cnn, device = load_backbone(config, weights), set_up(parsed(RuntimeConfig, "runtime"))
             clean = extract(
-                FeatureExtractor(load_backbone(config, weights), config.size, device),
-                np.load(frames / "frames.npy", mmap_mode="r"),
-                train,
-                parsed(BankConfig, "bank", dataset),
-                parsed(AugmentConfig, "augment"),
+                FeatureExtractor(cnn, config.size, device),
+                read_frames(frames / "frames.npy", len(index)),
+                *(names, train),
+                *(parsed(BankConfig, "bank", dataset), parsed(AugmentConfig, "augment")),
                 scratch,
-                feature_computer(runtime),
+                finite(feature_computer(runtime), names),
+                f"features-{dataset}",
             )["clean"]
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)
         write_json(scratch / "made_with.json", made_with)
         with replacing(out) as temporary:
             shutil.move(scratch, temporary)
-            for marker in temporary.glob("*_done"):  # till now: a kill loses nothing
-                marker.unlink()
+            remove_markers(temporary)  # only now, so that a kill loses nothing
     return f"features: {' × '.join(map(str, clean.shape))} of clean frames in {out}"
 
 

@@ -20,7 +20,7 @@ def index(dataset: str, method: str, bits: int) -> str:
         ARTIFACTS / "backbones" / f"{dataset}.pt",
     )
     clips = read_index(ARTIFACTS / "features" / dataset / "index.csv")
-    everything = load_codes(ARTIFACTS / "codes" / dataset / cell, seed)
+    everything = load_codes(ARTIFACTS / "codes" / dataset / cell, seed, clips, bits)
     codes = database_codes(everything, clips, roles.database)
     save(out, Index(build(codes.codes, config), codes.ids, made))
     return f"index: {len(codes.ids)} codes of {bits} bits in {out}"

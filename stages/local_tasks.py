@@ -1,52 +1,56 @@
-"""What CHAIN's two local tasks learn: the scenes of a few clips, and the order of frames."""
+"""What CHAIN's local tasks learn, and how far a clip's code is from that of its reversal."""
 
 from pathlib import Path
 
-import numpy as np
-
-from chain.analysis.order import order_counts
-from chain.core.files import replacing
+from chain.analysis.joins import draw_joins, join_scores
+from chain.analysis.order import new_clips, order_chance, order_study, trained_chains
+from chain.analysis.reversal import reversal_table
+from chain.core.files import replacing, write_csv
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.demo import ORDER_ONLY
-from chain.datasets.manifest import Roles, has_labels, select
+from chain.datasets.manifest import Roles
 from chain.figures.order_confusion import order_confusion
 from chain.figures.retrieval_examples import choose_queries
-from chain.figures.scenes import scene_strips
+from chain.figures.reversal import reversal_distance
+from chain.figures.scene_examples import scene_examples
 from chain.figures.style import save
-from chain.methods.chain import Chain
-from chain.methods.saved_models import load_method
-from chain.scenes.clustering import cluster_scenes
+from chain.results.grid import over_seeds
+from chain.results.local_tasks_tables import printed, stacked
+from chain.results.table import write_tables
+from chain.video.pack import read_frames
 from chain.views.store import FeatureStore
 from stages.common import ARTIFACTS, parameters, parsed, run
 
+METRICS, PLOTS, TABLES = Path("metrics"), Path("plots/local_tasks"), ARTIFACTS / "tables"
+
 
 def local_tasks(dataset: str, bits: int) -> str:
-    figures, seed = parameters("figures", "seed")
+    grid, figures, seed = parameters("grid", "figures", "seed")
     roles = parsed(Roles, "roles", dataset)
-    set_up(parsed(RuntimeConfig, "runtime"), training=True)
+    device = set_up(parsed(RuntimeConfig, "runtime"), training=True)
     store = FeatureStore.open(ARTIFACTS / "features" / dataset)
-    model = load_method(ARTIFACTS / "models" / dataset / f"chain_{bits}" / f"seed_{seed}.pt")
-    assert isinstance(model, Chain)
-    clips = select(store.index, roles.query or roles.train)
-    labels = store.index["labels"].to_numpy()
-    paired = np.isin(labels[clips], ORDER_ONLY)
-    groups = {"pairs that differ in order only": clips[paired], "other clips": clips[~paired]}
-    counts = {
-        name: order_counts(model, store, group, seed)
-        for name, group in groups.items()
-        if len(group)
-    }
-    shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
-    names = [labels[row] if has_labels(store.index) else store.index["id"][row] for row in shown]
-    scenes = cluster_scenes(store.clean[:, None], np.array(shown), model.config.scene)[:, 0]
-    packed = ARTIFACTS / "frames" / dataset / "frames.npy"
-    with replacing(Path("plots/local_tasks")) as out:
+    models, packed = ARTIFACTS / "models" / dataset, ARTIFACTS / "frames" / dataset / "frames.npy"
+    clips = new_clips(store.index, roles)
+    found = reversal_table(models, grid["methods"], bits, store, clips, seed, device)
+    tables = {"reversal": over_seeds(found, "method", ())}
+    with replacing(PLOTS) as out:
         out.mkdir()
-        save(order_confusion(counts), out / "order.png")
-        if packed.exists():  # ready-made features have no frames to show
-            frames = np.load(packed, mmap_mode="r")[shown]
-            save(scene_strips(frames, scenes, names), out / "scenes.png")
-    return f"local_tasks: {dataset}, {len(clips)} clips; plots/local_tasks"
+        save(reversal_distance(tables["reversal"], bits), out / "reversal.png")
+        if chain := trained_chains(models / f"chain_{bits}", device):
+            counts, accuracy = order_study(chain, store, roles, ORDER_ONLY, seed)
+            joins, config = draw_joins(store.index["labels"], store.dense, seed), chain[seed].config
+            tables["order"] = over_seeds(accuracy, "clips", ())
+            tables["scenes"] = join_scores(store.clean, joins, config.scene)
+            save(order_confusion(counts, order_chance(chain[seed])), out / "order.png")
+            if packed.exists():  # ready-made features have no frames to show
+                shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
+                pictures = read_frames(packed, len(store.index))
+                strips = scene_examples(store, pictures, shown, joins, config.scene)
+                save(strips, out / "scenes.png")
+    write_csv(METRICS / "local_tasks.csv", stacked(tables))
+    notes = [] if chain else ["CHAIN was not trained, so its order task and scenes are left out."]
+    write_tables(TABLES / "local_tasks.json", METRICS / "local_tasks.md", printed(tables), notes)
+    return f"local_tasks: {dataset}, {len(clips)} clips; {', '.join(tables)} in {PLOTS}"
 
 
 if __name__ == "__main__":

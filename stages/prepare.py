@@ -6,8 +6,15 @@ from chain.core.files import replacing, write_json
 from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig
 from chain.core.scratch import scratch_folder
-from chain.datasets.manifest import Roles, check_retrieval, has_labels, write_manifest
+from chain.datasets.manifest import (
+    Roles,
+    check_retrieval,
+    check_roles,
+    has_labels,
+    write_manifest,
+)
 from chain.datasets.sources import SOURCES, source_config, wanted_downloads
+from chain.datasets.splits import settled
 from chain.datasets.storable import check_storable
 from chain.downloads.fetch import obtain
 from stages.common import ARTIFACTS, data_root, parsed, profile, run
@@ -25,8 +32,10 @@ def prepare(dataset: str) -> str:
         fetched = [obtain(one, root) for one in wanted_downloads(source, "source", file)]
         manifest = index(config, root, workers)
         check_storable(manifest)
-        if has_labels(manifest):
-            check_retrieval(manifest, roles)
+        if manifest.attrs.get("drawn"):
+            manifest = settled(manifest, roles)
+        else:
+            (check_retrieval if has_labels(manifest) else check_roles)(manifest, roles)
         write_manifest(scratch / "manifest.csv", manifest)
         write_json(scratch / "notes.json", manifest.attrs.get("notes", []))
         write_json(scratch / "downloads.json", [record for record in fetched if record])

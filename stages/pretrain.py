@@ -1,10 +1,7 @@
 """The CNN's weights: learned on the training frames, downloaded, or read from a file."""
 
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from chain.backbones.networks import PRETRAIN
@@ -14,7 +11,9 @@ from chain.core.files import replacing
 from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.core.scratch import scratch_folder
+from chain.core.tensors import save_tensors
 from chain.datasets.manifest import Roles, read_index, select
+from chain.video.pack import read_frames
 from stages.common import ARTIFACTS, parsed, profile, run
 
 
@@ -30,9 +29,10 @@ def backbone_weights(dataset: str) -> str:
     key["backbone"] = backbone
     with scratch_folder(f"pretrain-{dataset}", key, [frames / "frames.npy"]) as scratch:
         if config.weights == PRETRAIN:
+            index = read_index(frames / "index.csv")
             weights = pretrain(
-                np.load(frames / "frames.npy", mmap_mode="r"),
-                select(read_index(frames / "index.csv"), roles.train),
+                read_frames(frames / "frames.npy", len(index)),
+                select(index, roles.train),
                 config,
                 training,
                 set_up(parsed(RuntimeConfig, "runtime")),
@@ -45,10 +45,8 @@ def backbone_weights(dataset: str) -> str:
 
 
 def _write(out: Path, weights: dict[str, Tensor]) -> None:
-    buffer = BytesIO()  # to a file, the bytes would depend on its temporary name
-    torch.save(weights, buffer)
     with replacing(out) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        save_tensors(temporary, weights)
 
 
 if __name__ == "__main__":

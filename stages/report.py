@@ -16,7 +16,7 @@ from chain.results.table import read_tables
 from stages.common import ARTIFACTS, parameters, run
 
 PLOTS, README = Path("plots"), Path("README.md")
-REPORTED = ("retrieval", "claims", "ablations", "transfer", "cost")
+REPORTED = ("retrieval", "claims", "ablations", "local_tasks", "transfer", "cost")
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "faiss-cpu", "av", "dvc")
 
 

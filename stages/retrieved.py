@@ -11,6 +11,7 @@ from chain.figures.retrieval_examples import choose_queries, embed_categories, g
 from chain.figures.style import save
 from chain.figures.tsne import tsne_panels
 from chain.retrieval.codes import load_codes
+from chain.video.pack import read_frames
 from stages.common import ARTIFACTS, parameters, parsed, run
 
 COMPARED = ("chain", "conmh")  # as in the paper's figures 5 and 6
@@ -26,11 +27,11 @@ def retrieved(dataset: str, bits: int) -> str:
         out.mkdir()
         if has_labels(index):
             folder = ARTIFACTS / "codes" / dataset
-            codes = {m: load_codes(folder / f"{m}_{bits}", seed) for m in methods}
+            codes = {m: load_codes(folder / f"{m}_{bits}", seed, index, bits) for m in methods}
             query, database = select(index, roles.query), select(index, roles.database)
             chosen = choose_queries(index, query, settings["queries"], settings["seed"])
             if packed.exists():  # ready-made features have no frames to show
-                frames = np.load(packed, mmap_mode="r")
+                frames = read_frames(packed, len(index))
                 rows = gallery_rows(index, frames, codes, chosen, database)
                 save(gallery(rows), out / "retrieved.png")
             clips = np.union1d(query, database)

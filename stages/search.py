@@ -1,24 +1,21 @@
 """Which clips of the headline's data set are most like a video file (not a pipeline stage)."""
 
 import argparse
-import sys
 from pathlib import Path
-
-import numpy as np
 
 from chain.backbones.networks import load_backbone
 from chain.backbones.weights import backbone_config
-from chain.core.errors import InputError
+from chain.core.errors import InputError, errors_of_one_line
 from chain.core.params import profile_path
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_index
-from chain.features.bank import FeatureExtractor
+from chain.features.bank import FeatureExtractor, check_finite
 from chain.figures.style import save
 from chain.methods.saved_models import load_method
 from chain.search.index import origin
-from chain.search.query import as_text, encode_query, find, loading, open_index, read_query
+from chain.search.query import as_text, encode_query, find, open_index, read_query
 from chain.search.sheet import contact_sheet, results
-from chain.video.pack import DecodeConfig
+from chain.video.pack import DecodeConfig, read_frames
 from stages.common import ARTIFACTS, parameters, parsed, profile
 
 
@@ -35,15 +32,14 @@ def search(video: Path, k: int, sheet: Path | None) -> str:
     images = read_query(video, parsed(DecodeConfig, "decode", dataset))
 
     device = set_up(parsed(RuntimeConfig, "runtime"))
-    with loading(cnn_file):
-        network = load_backbone(cnn, cnn_file)
+    network = load_backbone(cnn, cnn_file)
     features = FeatureExtractor(network, cnn.size, device)(images)
-    with loading(weights):
-        model = load_method(weights)
+    check_finite(features, str(video))
+    model = load_method(weights)
     clips = read_index(ARTIFACTS / "frames" / dataset / "index.csv")
     found = find(index, encode_query(model, features, device), clips, k)
     if sheet:
-        frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
+        frames = read_frames(ARTIFACTS / "frames" / dataset / "frames.npy", len(clips))
         save(contact_sheet(images, video.name, results(found, clips, frames)), sheet)
     return as_text(found)
 
@@ -53,7 +49,6 @@ if __name__ == "__main__":
     parser.add_argument("video", type=Path)
     parser.add_argument("--k", type=int, default=10, help="how many clips")
     parser.add_argument("--sheet", type=Path, help="a PNG that shows them")
-    try:
-        print(search(**vars(parser.parse_args())))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    arguments = vars(parser.parse_args())
+    with errors_of_one_line():
+        print(search(**arguments))

@@ -21,8 +21,11 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
     seed, repeats = parameters("seed", "repeats")
     machine = parsed(RuntimeConfig, "runtime")
     recipe = read_recipe(ARTIFACTS / "recipes" / dataset / f"{method}.json")
-    config = recipe.configs()[UNCHANGED]
     features, cell = ARTIFACTS / "features" / dataset, f"{method}_{bits}"
+    store = FeatureStore.open(features)
+    config = recipe.configs(len(store.train))[UNCHANGED]
+    for line in recipe.chosen(len(store.train)):
+        print(line, flush=True)
     processes = distributed.processes()
     key = recipe.model_dump() | {"threads": machine.training_threads, "processes": processes}
     runs = [Run(method, config, features, bits, seed + number) for number in range(repeats)]
@@ -36,8 +39,7 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
             replacing(ARTIFACTS / "models" / dataset / cell) as out,
         ):
             out.mkdir()
-            width = FeatureStore.open(features).width
-            save_description(out, method, config, width, bits)
+            save_description(out, method, config, store.width, bits)
             # One more than the workers: else a core waits while the last of three seeds is trained.
             workers = 1 if processes > 1 else machine.workers + 1
             jobs = [(one, machine, work, out) for one in runs]

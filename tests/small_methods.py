@@ -51,8 +51,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "prototypes": [3, 6],
         "warmup_epochs": 1,
     },
-    "chain": {"encoder": SIZE},
-    "chain_plus": {"encoder": SIZE},
+    "chain": {"encoder": SIZE, "scene": {"preference": 1.0}},
+    "chain_plus": {"encoder": SIZE, "scene": {"preference": 1.0}},
 }
 
 

@@ -1,1 +1,1 @@
-"""Studies of trained models besides the grid: ablations, frame order, transfer, cost."""
+"""Studies of trained models besides the grid: ablations, local tasks, reversal, transfer, cost."""

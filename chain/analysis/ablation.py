@@ -9,7 +9,7 @@ from chain.core.files import write_csv
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import Roles
 from chain.methods.base import Method
-from chain.results.grid import read_table
+from chain.results.score_files import COLUMNS, read_table
 from chain.retrieval.codes import Codes, pack
 from chain.retrieval.evaluate import evaluate_roles
 from chain.training.encode import encode_store
@@ -45,4 +45,4 @@ def run_variant(
         tables = encode_and_evaluate(model, store, roles, topk, device)
         for name, path in paths.items():
             write_csv(path, tables[name])
-    return {name: read_table(path) for name, path in paths.items()}
+    return {name: read_table(path, COLUMNS[name]) for name, path in paths.items()}

@@ -12,6 +12,7 @@ import torch
 from chain.analysis.ablation import encode_and_evaluate
 from chain.backbones.networks import PRETRAIN, BackboneConfig
 from chain.backbones.weights import backbone_config
+from chain.core.errors import reading
 from chain.core.files import by_seed
 from chain.core.params import parse
 from chain.datasets.manifest import Roles, has_labels
@@ -33,12 +34,13 @@ class DataSet:
 def open_data_set(folder: Path) -> DataSet:
     """The data set whose features the stage `features` wrote to a folder of its name."""
     file = folder / "made_with.json"
-    made_with = json.loads(file.read_text())
-    backbone = made_with["backbone"]
+    with reading(file, "a description of features"):
+        made_with = json.loads(file.read_text())
+        backbone, roles = made_with["backbone"], made_with["roles"]
     return DataSet(
         name=folder.name,
         store=FeatureStore.open(folder),
-        roles=parse(Roles, made_with["roles"], "roles", file),
+        roles=parse(Roles, roles, "roles", file),
         cnn=backbone_config(backbone, "backbone", file) if backbone else None,
     )
 

@@ -1,4 +1,4 @@
-"""2D backbones: torchvision's models without their last layer, and CLIP's vision branch."""
+"""2D backbones: CNNs and transformers without their last layer, and CLIP's vision branch."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -8,9 +8,10 @@ import torchvision
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from chain.backbones import open_clip
-from chain.core.errors import InputError
+from chain.backbones import efficientnet_lite, open_clip
+from chain.core.errors import InputError, reading
 from chain.core.params import Parameters
+from chain.core.tensors import load_tensors
 
 PRETRAIN = "pretrain"
 IMAGENET_CLASSES = 1000
@@ -25,7 +26,7 @@ class DeclaredBackbone(Parameters):
     """
 
     name: str
-    """A torchvision classification model such as `resnet50`, or `open_clip/<model>`."""
+    """`efficientnet_lite0`, a torchvision classification model, or `open_clip/<model>`."""
     weights: str
     """`pretrain`, a name such as `IMAGENET1K_V2` or `openai`, a state-dict file, or its URL."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
@@ -35,15 +36,15 @@ class DeclaredBackbone(Parameters):
     mean: list[float] | None = None
     """RGB mean that the weights expect, in [0, 1]."""
     std: list[Annotated[float, Field(gt=0)]] | None = None
+    """RGB standard deviation, on the same scale."""
 
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        known = torchvision.models.list_models(module=torchvision.models)
+        known = [*efficientnet_lite.SIZES, *torchvision.models.list_models(torchvision.models)]
         if not name.startswith(open_clip.PREFIX) and name not in known:
             raise ValueError(
-                f"unknown backbone; use {open_clip.PREFIX}<model>, or one of torchvision's: "
-                f"{', '.join(known)}"
+                f"unknown backbone; use {open_clip.PREFIX}<model>, or one of {', '.join(known)}"
             )
         return name
 
@@ -52,6 +53,8 @@ class DeclaredBackbone(Parameters):
     def _is_rgb(cls, values: list[float] | None) -> list[float] | None:
         if values is not None and len(values) != 3:
             raise ValueError("expected three numbers, one each for red, green and blue")
+        if values is not None and not all(0 <= value <= 1 for value in values):
+            raise ValueError("expected numbers from 0 to 1; divide those for 0 to 255 by 255")
         return values
 
     @model_validator(mode="after")
@@ -77,6 +80,7 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
+        self.config = config
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
         self.network = build(config)
@@ -96,6 +100,14 @@ def build(config: BackboneConfig) -> nn.Module:
     """
     if config.name.startswith(open_clip.PREFIX):
         return open_clip.build(config.name, config.weights)
+    network = _with_classifier(config)
+    remove_classifier(network)
+    return network
+
+
+def _with_classifier(config: BackboneConfig) -> nn.Module:
+    if config.name in efficientnet_lite.SIZES:
+        return efficientnet_lite.build(config.name)
     options: dict[str, Any] = {}
     if config.name.startswith("vit_"):  # it embeds the positions of one input size
         options = {"image_size": config.size}
@@ -105,7 +117,6 @@ def build(config: BackboneConfig) -> nn.Module:
     ):  # their named weights expect other mean and std
         options = {"transform_input": origin(config) == "name", "init_weights": True}
     network: nn.Module = torchvision.models.get_model(config.name, weights=None, **options)
-    remove_classifier(network)
     return network
 
 
@@ -124,6 +135,8 @@ def weight_names(name: str) -> list[str]:
     """List the names of the weights that are known for a backbone."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.tags(name)
+    if name in efficientnet_lite.SIZES:
+        return [efficientnet_lite.WEIGHTS]
     return list(torchvision.models.get_model_weights(name).__members__)
 
 
@@ -139,5 +152,8 @@ def origin(config: DeclaredBackbone) -> Origin:
 def load_backbone(config: BackboneConfig, state_file: Path) -> Backbone:
     """Load the backbone with the weights in `state_file`, frozen and in evaluation mode."""
     backbone = Backbone(config)
-    backbone.network.load_state_dict(torch.load(state_file, weights_only=True))
+    what = f"weights of {config.name}"
+    state = load_tensors(state_file, what)
+    with reading(state_file, what):
+        backbone.network.load_state_dict(state)
     return backbone.eval().requires_grad_(False)

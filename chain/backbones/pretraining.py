@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from chain.backbones.networks import Backbone, BackboneConfig
-from chain.core.errors import InputError
+from chain.core.errors import UNFINISHED, InputError
 from chain.core.files import replacing
-from chain.core.params import Parameters
+from chain.core.params import Parameters, Seed
+from chain.core.tensors import load_tensors, save_tensors
 from chain.features.augmentation import AugmentConfig, apply, draw, resize, to_images
 from chain.losses.nt_xent import nt_xent
 
@@ -39,7 +40,7 @@ class PretrainConfig(Parameters):
     temperature: Annotated[float, Field(gt=0)]
     gap: Annotated[int, Field(ge=0)]
     """Largest distance between the two frames of a pair, in stored frames."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     augment: AugmentConfig
 
 
@@ -75,7 +76,7 @@ def pretrain(
     checkpoint = scratch / "checkpoint.pt"
     start = 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        saved = load_tensors(checkpoint, "a checkpoint", device, UNFINISHED)
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
@@ -102,7 +103,7 @@ def pretrain(
                 "step": step + 1,
             }
             with replacing(checkpoint) as temporary:
-                torch.save(state, temporary)
+                save_tensors(temporary, state)
     calibrate_batch_norms(backbone, frames, train, config)
     return {name: tensor.cpu() for name, tensor in backbone.network.state_dict().items()}
 

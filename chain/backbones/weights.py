@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from chain.backbones import open_clip
+from chain.backbones import efficientnet_lite, open_clip
 from chain.backbones.networks import (
     PRETRAIN,
     BackboneConfig,
@@ -71,6 +71,8 @@ def known_input(config: DeclaredBackbone) -> dict[str, Any]:
         return own | {name: list(expected[name]) for name in ("mean", "std") if named}
     if not named:
         return {"mean": IMAGENET_MEAN, "std": IMAGENET_STD} if source == "pretrain" else {}
+    if size := efficientnet_lite.SIZES.get(config.name):
+        return {"size": size, "mean": efficientnet_lite.MEAN, "std": efficientnet_lite.STD}
     expected = torchvision.models.get_model_weights(config.name)[config.weights].transforms()
     return {
         "size": expected.crop_size[0],
@@ -80,7 +82,12 @@ def known_input(config: DeclaredBackbone) -> dict[str, Any]:
 
 
 def check_source(config: DeclaredBackbone, key: str) -> None:
-    """Raise InputError if `config.weights` is neither a name nor a file that is there."""
+    """Raise InputError if `config.weights` is neither a name nor a file that is there.
+
+    The package that named weights of EfficientNet-Lite come with has to be installed.
+    """
+    if origin(config) == "name" and config.name in efficientnet_lite.SIZES:
+        efficientnet_lite.weights_file(config.name)
     if origin(config) == "file" and not Path(config.weights).is_file():
         raise InputError(
             f"{key}.weights: {config.weights!r} is neither a file nor weights of {config.name} "
@@ -99,8 +106,7 @@ def load_weights(config: BackboneConfig) -> dict[str, Tensor]:
     * it is not a state dict of this backbone, or holds weights that are not finite.
     """
     check_source(config, "backbone")
-    torchvision_name = origin(config) == "name" and not config.name.startswith(open_clip.PREFIX)
-    state = _torchvision_state(config) if torchvision_name else _read(_file(config))
+    state = _state(config)
     try:
         network = build(config)
         network.load_state_dict(_part(state, config.name, network))
@@ -124,6 +130,15 @@ def _part(state: dict[str, Tensor], name: str, network: nn.Module) -> dict[str, 
         return branch or state
     cut = {key for key, layer in network.named_modules() if isinstance(layer, nn.Identity)}
     return {key: tensor for key, tensor in state.items() if key.rpartition(".")[0] not in cut}
+
+
+def _state(config: BackboneConfig) -> dict[str, Tensor]:
+    named = origin(config) == "name"
+    if named and config.name in efficientnet_lite.SIZES:
+        return _read(efficientnet_lite.weights_file(config.name))
+    if named and not config.name.startswith(open_clip.PREFIX):
+        return _torchvision_state(config)
+    return _read(_file(config))
 
 
 def _torchvision_state(config: BackboneConfig) -> dict[str, Tensor]:

@@ -30,8 +30,8 @@ def precision_gain(ours: pd.DataFrame, theirs: pd.DataFrame) -> CurveGain:
 
     The curves are compared on a grid of 50 recalls, evenly spaced over the range that all of them
     cover. The upper end is left out: there all is retrieved, and every method has the same
-    precision. Raises InputError if a table is empty, lacks a column or is not finite, and if the
-    curves share no range of recall.
+    precision. Curves that share one recall alone are compared there. Raises InputError if a table
+    is empty, lacks a column or is not finite, and if the curves share no recall.
     """
     first, second = _curves(ours, "ours"), _curves(theirs, "theirs")
     grid = _common_grid([*first, *second])
@@ -60,7 +60,7 @@ def _curves(table: pd.DataFrame, side: str) -> list[pd.Series]:
 def _common_grid(curves: list[pd.Series]) -> NDArray[np.float64]:
     start = max(curve.index.min() for curve in curves)
     stop = min(curve.index.max() for curve in curves)
-    if start >= stop:
+    if start > stop:
         raise InputError("precision-recall curves: no recall that all of them cover")
     return np.linspace(start, stop, POINTS, endpoint=False)
 

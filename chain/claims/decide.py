@@ -7,11 +7,13 @@ The rule:
 * A claim over several rivals needs this against each of them.
 * Precision at equal recall is reproduced if the mean curve is the higher one at every recall, and
   if the mean precision is higher for every pairing of seeds.
-* An aim of ours is reached if the interval lies wholly above 0 and the measured gain is at least
-  what the aim asks for.
+* A comparison of ours says that one side is ahead if the interval lies wholly above 0.
+* An aim of ours is reached if the measured gain is at least what the aim asks for, and if the
+  interval lies wholly above 0. An aim that asks for less than 0, so for a share of the rival's
+  mAP@20, does without the interval.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import pandas as pd
 
 from chain.claims.bootstrap import paired_bootstrap
 from chain.claims.curves import precision_gain
-from chain.claims.paper import CLAIMS, Claim, K, Side
+from chain.claims.paper import CLAIMS, Claim, Group, K, Side
 from chain.core.errors import InputError
 from chain.results.grid import FLOATS, read_ablation, read_cell, read_floats
 from chain.results.published import benchmark
@@ -31,9 +33,15 @@ SEED = 0
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 NOT_RUN = "not run here (data absent)"
+NOT_IN_GRID = "not run here (not in grid.methods)"
+NO_TABLE = "not run here (not in ablations.tables)"
+NO_RESULT = "not run here (not evaluated on this data set)"
 NO_SUCH_K = f"not run here (not evaluated at K = {K})"
-REACHED = "reached"
-NOT_REACHED = "not reached"
+VERDICTS: dict[Group, tuple[str, str]] = {
+    "paper": (REPRODUCED, NOT_REPRODUCED),
+    "comparison": ("ahead", "not ahead"),
+    "aim": ("reached", "not reached"),
+}
 
 Reader = Callable[[str, Side, str], pd.DataFrame]
 
@@ -68,11 +76,13 @@ def decide(
     read: Reader,
     datasets: Sequence[str],
     claims: Sequence[Claim] = CLAIMS,
+    ran: Collection[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> pd.DataFrame:
     """The verdict on each claim, on its own data set or else on each of `datasets`.
 
+    `ran` has the methods of the grid and the tables of ablations of this run; None means all.
     `read(dataset, side, table)` gives one side's `queries` (seed, id, ap20) or `by_rank` (seed,
     recall, precision), and an empty table where there is none. The result has columns claim, data
     set, paper, measured, low and high (these four are relative gains), seeds, queries and verdict.
@@ -84,7 +94,7 @@ def decide(
         for dataset in meant or filter(None, [claim.dataset]):
             found: Measured | str = NOT_RUN
             if dataset in datasets:
-                found = measure(claim, dataset, read, resamples, seed)
+                found = _left_out(claim, ran) or measure(claim, dataset, read, resamples, seed)
             rows.append(_row(claim, dataset, found))
     types = {"paper": float, "measured": float, "low": float, "high": float}
     return pd.DataFrame(rows).astype({**types, "seeds": "Int64", "queries": "Int64"})
@@ -93,7 +103,8 @@ def decide(
 def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int) -> Measured | str:
     """The comparison with the closest of the claim's rivals, or why there is none.
 
-    There is none if a side is absent (`NOT_RUN`) or was not evaluated at K = 20 (`NO_SUCH_K`).
+    There is none if a side was not evaluated at all (`NO_RESULT`), or if the claim is about mAP and
+    K = 20 was not evaluated (`NO_SUCH_K`).
     """
     comparisons = []
     for rival in claim.theirs:
@@ -107,15 +118,29 @@ def measure(claim: Claim, dataset: str, read: Reader, resamples: int, seed: int)
     return min(comparisons, key=lambda one: (one.ahead, one.low))
 
 
-def verdict(claim: Claim, found: Measured | str) -> str:
+def verdict(claim: Claim, dataset: str, found: Measured | str) -> str:
     """The verdict by this module's rule, or `found` itself if it says why nothing was measured."""
     if isinstance(found, str):
         return found
-    if claim.aim:
-        reached = found.ahead and found.mean >= (claim.figure or 0)
-        return REACHED if reached else NOT_REACHED
-    reaches = claim.figure is None or found.high >= claim.figure
-    return REPRODUCED if found.ahead and reaches else NOT_REPRODUCED
+    asked = claim.asked(dataset) or 0.0
+    if claim.group == "aim":
+        holds = found.mean >= asked and (found.ahead or asked < 0)
+    else:
+        holds = found.ahead and found.high >= asked
+    yes, no = VERDICTS[claim.group]
+    return yes if holds else no
+
+
+def _left_out(claim: Claim, ran: Collection[str] | None) -> str | None:
+    """Why this run has nothing to decide the claim by, or None if nothing was left out."""
+    sides = (claim.ours, *claim.theirs)
+    if ran is None:
+        return None
+    if any(side.ablation is None and side.name not in {*ran, FLOATS} for side in sides):
+        return NOT_IN_GRID
+    if any(side.ablation is not None and side.ablation not in ran for side in sides):
+        return NO_TABLE
+    return None
 
 
 def _compare(
@@ -124,22 +149,20 @@ def _compare(
     sides = (claim.ours, rival)
     queries = [read(dataset, side, "queries") for side in sides]
     if any(table.empty for table in queries):
-        return NOT_RUN
+        return NO_RESULT
+    ids = [set(table["id"]) for table in queries]
+    if ids[0] != ids[1]:
+        raise InputError("queries: the two sides were evaluated on different ones")
+    counts = {"seeds": min(table["seed"].nunique() for table in queries), "queries": len(ids[0])}
+    if claim.kind == "precision":  # it needs no K
+        curve = precision_gain(*(read(dataset, side, "by_rank") for side in sides))
+        ahead = curve.everywhere and curve.low > 0
+        return Measured(curve.mean, curve.low, curve.high, ahead, **counts)
     if any(f"ap{K}" not in table.columns for table in queries):
         return NO_SUCH_K
-    ours, theirs = (_precisions(table) for table in queries)
-    if not ours.columns.equals(theirs.columns):
-        raise InputError("queries: the two sides were evaluated on different ones")
-    counts = {"seeds": min(len(ours), len(theirs)), "queries": ours.shape[1]}
-    if claim.kind == "gain":
-        gain = paired_bootstrap(ours.to_numpy(), theirs.to_numpy(), resamples, seed)
-        return Measured(gain.mean, gain.low, gain.high, gain.low > 0, **counts)
-    ranks = [read(dataset, side, "by_rank") for side in sides]
-    if any(table.empty for table in ranks):
-        return NOT_RUN
-    curve = precision_gain(*ranks)
-    ahead = curve.everywhere and curve.low > 0
-    return Measured(curve.mean, curve.low, curve.high, ahead, **counts)
+    ours, theirs = (_precisions(table).to_numpy() for table in queries)
+    gain = paired_bootstrap(ours, theirs, resamples, seed)
+    return Measured(gain.mean, gain.low, gain.high, gain.low > 0, **counts)
 
 
 def _best_variant(queries: pd.DataFrame) -> pd.DataFrame:
@@ -168,11 +191,11 @@ def _row(claim: Claim, dataset: str, found: Measured | str) -> dict[str, Any]:
     return {
         "claim": claim.text,
         "data set": dataset,
-        "paper": claim.figure,
+        "paper": claim.asked(dataset),
         "measured": measured and measured.mean,
         "low": measured and measured.low,
         "high": measured and measured.high,
         "seeds": measured and measured.seeds,
         "queries": measured and measured.queries,
-        "verdict": verdict(claim, found),
+        "verdict": verdict(claim, dataset, found),
     }

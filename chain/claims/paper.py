@@ -1,4 +1,7 @@
-"""What the CHAIN paper (ACM MM 2023, arXiv 2310.18926) claims, as data."""
+"""What the CHAIN paper (ACM MM 2023, arXiv 2310.18926) claims, as data.
+
+Our own comparisons and aims have the same form, and stand in `aims.py`.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +10,7 @@ BITS = 64
 K = 20
 
 Kind = Literal["gain", "precision"]
+Group = Literal["paper", "comparison", "aim"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Claim:
 
     The kind "gain" compares mAP@20, and "precision" compares precision at equal recall. A claim
     without `dataset` is put to every data set at hand. `figure` is the relative gain that the paper
-    states, or that an `aim` of ours asks for.
+    states, or that an aim of ours asks for. An aim may ask for another one on the demo.
     """
 
     text: str
@@ -33,7 +37,12 @@ class Claim:
     kind: Kind = "gain"
     dataset: str | None = None
     figure: float | None = None
-    aim: bool = False
+    on_demo: float | None = None
+    group: Group = "paper"
+
+    def asked(self, dataset: str) -> float | None:
+        """The figure that belongs to a data set."""
+        return self.figure if dataset != "demo" or self.on_demo is None else self.on_demo
 
 
 CHAIN, CONMH = Side("chain"), Side("conmh")

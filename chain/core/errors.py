@@ -1,5 +1,49 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and how other errors are told in one line."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPRO = "run `dvc repro`"
+UNFINISHED = "delete its folder, which holds unfinished work"
+LONGEST = 160  # characters of an error of another library
 
 
 class InputError(ValueError):
     """Something is wrong with the input; one line names the file or the parameter at fault."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message without line breaks, or its type if it has none."""
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__
+
+
+@contextmanager
+def reading(path: Path, what: str, remedy: str = REPRO) -> Iterator[None]:
+    """Raise InputError, which names `path`, whatever goes wrong while the body reads that file.
+
+    `what` says what the file should be ("a table of clips"), and `remedy` how to get a sound one.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {remedy}") from None
+    except Exception as error:  # libraries raise many types for damaged files, OSError too
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path}: can't be read: {error.strerror}") from None
+        raise InputError(f"{path}: not {what}, or damaged ({one_line(error)}); {remedy}") from None
+
+
+@contextmanager
+def errors_of_one_line() -> Iterator[None]:
+    """End the command with one line if the input is at fault, or a file can't be used."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {file}{error.strerror or one_line(error)}")

@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # pandas takes most of a second to load, and not all who write files need it
+    import pandas as pd
 
 
 @contextmanager
@@ -17,11 +19,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The caller writes a file or a folder there; parent folders are made. On an error what was
     written is removed and `path` is left as it was. An old folder is removed before the new one
-    takes its name, so that for a moment there is neither.
+    takes its name, so that for a moment there is neither. What a killed process left is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    _remove(temporary)  # a killed process with the same number may have left it
+    _remove_leftovers(path)
     try:
         yield temporary
         if temporary.exists() and path.is_dir():
@@ -29,6 +31,24 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def _remove_leftovers(path: Path) -> None:
+    name = re.compile(rf"\.{re.escape(path.stem)}\.(\d+)\.partial{re.escape(path.suffix)}")
+    for other in path.parent.iterdir():
+        found = name.fullmatch(other.name)
+        if found and (int(found[1]) == os.getpid() or not _is_alive(int(found[1]))):
+            _remove(other)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def _remove(path: Path) -> None:
@@ -50,7 +70,7 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write `table` without its index; floats keep six significant digits."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

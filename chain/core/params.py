@@ -7,9 +7,9 @@ word. The stages read it with the same parser, so both always see the same value
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -29,6 +29,10 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed that NumPy, torch and scikit-learn all take."""
+
+
 def load(path: Path) -> dict[str, Any]:
     """Read a YAML file as DVC reads it; returns its whole tree.
 
@@ -38,8 +42,9 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         tree = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{path}: {reason}") from None
     except (YAMLError, ValueError, KeyError) as error:  # the last two: `2023-13-45`, `!!bool x`
         raise InputError(f"{path}: not valid YAML: {_problem(error)}") from None
     if not isinstance(tree, dict):

@@ -7,7 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
+
+from chain.core.errors import InputError
 
 T = TypeVar("T")
 
@@ -20,10 +24,8 @@ def side_by_side(task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], worker
     """
     if min(workers, len(jobs)) <= 1:
         return [task(*job) for job in jobs]
-    # Libraries take seconds to load, and a forked child has them; only on Linux is fork safe.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(
-        min(workers, len(jobs)), context, initializer=_follow, initargs=(os.getpid(),)
+        min(workers, len(jobs)), _context(), initializer=_follow, initargs=(os.getpid(),)
     ) as pool:
         futures = [pool.submit(task, *job) for job in jobs]
         try:
@@ -31,6 +33,24 @@ def side_by_side(task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], worker
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def in_child(task: Callable[..., T], *arguments: Any) -> T:
+    """Return task(*arguments), computed by a process of its own.
+
+    If a library that the task calls crashes, it ends that process and not this one; then InputError
+    says so.
+    """
+    with ProcessPoolExecutor(1, _context(), initializer=_follow, initargs=(os.getpid(),)) as pool:
+        try:
+            return pool.submit(task, *arguments).result()
+        except BrokenProcessPool:
+            raise InputError("the library that reads it crashed") from None
+
+
+def _context() -> BaseContext:
+    """Libraries take seconds to load, and a forked child has them; only on Linux is fork safe."""
+    return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 def _follow(parent: int) -> None:

@@ -13,6 +13,7 @@ from chain.core.params import Parameters
 
 Engine = Literal["threads", "ray"]
 
+DEVICES = ("cpu", "cuda")
 M_MMAP_THRESHOLD = -3  # malloc.h
 
 
@@ -45,6 +46,8 @@ def find_device(config: RuntimeConfig) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        if device.type not in DEVICES:
+            raise RuntimeError(f"training needs one of {', '.join(DEVICES)}")
     except (RuntimeError, AssertionError) as error:
         key = "CHAIN_DEVICE" if "CHAIN_DEVICE" in os.environ else "params.yaml: runtime.device"
         raise InputError(f"{key}: {name!r}: {str(error).splitlines()[0]}") from None

@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, ValidationError
 
 from chain.core.errors import InputError
-from chain.core.params import Parameters
+from chain.core.params import Parameters, Seed
 from chain.datasets.manifest import categories_of
 from chain.datasets.official_lists import Listed, find_listed, join_labels, official_manifest
 
@@ -36,7 +36,7 @@ class ActivityNetConfig(Parameters):
 
     root: str
     queries: Annotated[int, Field(ge=1)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 class _Segment(BaseModel):

@@ -11,7 +11,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,13 +23,15 @@ from pydantic import Field, field_validator
 from scipy.io import loadmat, whosmat
 from scipy.sparse import csc_array, csr_array, vstack
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.params import Parameters
+from chain.core.processes import in_child
 from chain.datasets.clip_files import first_few
 from chain.datasets.manifest import COLUMNS, SEPARATOR
 
 ROW = "#"
 """What stands between a file and a row of it in the manifest's `path`."""
+SOUND = "get it again"
 SAMPLES, SAMPLE = 64, 64 * 1024  # how many blocks of a file are hashed, and the bytes of each
 
 
@@ -123,28 +125,31 @@ def open_features(path: Path, config: ReadyConfig) -> Iterator[Any]:
     Raises InputError if the file is missing, damaged or cut short, if it has no such data set, or
     if the data set has another shape or holds no floats.
     """
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file of features") from None
-    except OSError as error:
-        raise InputError(f"{path}: not a whole HDF5 file: {one_line(error)}") from None
-    with file:
-        data = file.get(config.feats)
-        if not isinstance(data, h5py.Dataset):
-            held: list[str] = []
-            file.visititems(lambda name, item: held.append(name) if _is_data(item) else None)
-            raise InputError(
-                f"{path}: no data set {config.feats!r} (it holds: {first_few(held) or 'none'})"
-            )
-        if data.ndim != 3 or data.shape[1:] != (config.frames, config.width) or not len(data):
-            raise InputError(
-                f"{path}: {config.feats!r} is {' × '.join(map(str, data.shape))}, not clips × "
-                f"{config.frames} × {config.width} (source.frames and source.width)"
-            )
-        if data.dtype.kind != "f":
-            raise InputError(f"{path}: {config.feats!r} holds {data.dtype}, not floats")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of features")
+    with ExitStack() as stack:
+        with reading(path, "a whole HDF5 file", SOUND):
+            file = stack.enter_context(h5py.File(path, "r"))
+            data = _data_set(path, file, config)
         yield data
+
+
+def _data_set(path: Path, file: Any, config: ReadyConfig) -> Any:
+    data = file.get(config.feats)
+    if not isinstance(data, h5py.Dataset):
+        held: list[str] = []
+        file.visititems(lambda name, item: held.append(name) if _is_data(item) else None)
+        raise InputError(
+            f"{path}: no data set {config.feats!r} (it holds: {first_few(held) or 'none'})"
+        )
+    if data.ndim != 3 or data.shape[1:] != (config.frames, config.width) or not len(data):
+        raise InputError(
+            f"{path}: {config.feats!r} is {' × '.join(map(str, data.shape))}, not clips × "
+            f"{config.frames} × {config.width} (source.frames and source.width)"
+        )
+    if data.dtype.kind != "f":
+        raise InputError(f"{path}: {config.feats!r} holds {data.dtype}, not floats")
+    return data
 
 
 def _is_data(item: Any) -> bool:
@@ -177,18 +182,22 @@ def read_labels(path: Path, key: str | None) -> Any:
     if not path.is_file():
         raise InputError(f"{path}: no such file of labels")
     try:
+        return in_child(_read_labels, path, key)  # some damaged files crash SciPy
+    except InputError as error:
+        named = str(error).startswith(str(path))
+        raise error if named else InputError(f"{path}: {error}") from None
+
+
+def _read_labels(path: Path, key: str | None) -> Any:
+    with reading(path, "a MATLAB file of labels", SOUND):
         matrix = (_read_hdf5 if h5py.is_hdf5(path) else _read_v5)(path, key)
         if matrix.ndim != 2 or matrix.dtype.kind not in "buif":
             raise InputError(f"{path}: not a matrix of numbers")
         matrix = csr_array(matrix)
-    except InputError:
-        raise
-    except Exception as error:  # SciPy and h5py raise many types for broken files
-        raise InputError(f"{path}: not a MATLAB file of labels: {one_line(error)}") from None
-    matrix.eliminate_zeros()
-    others = matrix.data[matrix.data != 1]
-    if len(others):
-        raise InputError(f"{path}: labels must be 0 or 1, found {others[0]:g}")
+        matrix.eliminate_zeros()
+        others = matrix.data[matrix.data != 1]
+        if len(others):
+            raise InputError(f"{path}: labels must be 0 or 1, found {others[0]:g}")
     return matrix
 
 
@@ -218,8 +227,3 @@ def _choose(held: list[str], key: str | None, path: Path) -> str:
     if key is not None and key not in held:
         raise InputError(f"{path}: no matrix {key!r} (it holds: {names})")
     return held[0] if key is None else key
-
-
-def one_line(error: Exception) -> str:
-    """An error's message without line breaks, or its type if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__

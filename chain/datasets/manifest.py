@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.files import write_csv
 from chain.core.params import Parameters
 
@@ -49,15 +49,13 @@ def read_index(path: Path) -> pd.DataFrame:
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     text = {name: str for name in COLUMNS if name != "bytes"}
-    try:
+    with reading(path, "a table of clips"):
         table = pd.read_csv(path, dtype=text, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: not a table of clips: {error}") from None
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(f"{path}: no column {missing[0]!r}")
+    if table.empty:
+        raise InputError(f"{path}: lists no clip")
     repeated = table["id"][table["id"].duplicated()]
     if len(repeated):
         raise InputError(f"{path}: id {repeated.iloc[0]!r} occurs more than once")
@@ -68,6 +66,12 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def contents(manifest: pd.DataFrame) -> list[str]:
+    """What decoding each clip depends on: the file's hash, and its suffix, which FFmpeg heeds."""
+    paths = [Path(path) for path in manifest["path"]]
+    return [hash + path.suffix for hash, path in zip(manifest["sha256"], paths, strict=True)]
 
 
 def categories_of(labels: str) -> list[str]:
@@ -103,16 +107,25 @@ def select(manifest: pd.DataFrame, split: str | None) -> NDArray[np.int64]:
     return rows
 
 
+def check_roles(manifest: pd.DataFrame, roles: Roles) -> None:
+    """Raise InputError, before hours of training, if a role names a split without clips."""
+    for role, split in roles:
+        try:
+            select(manifest, split)
+        except InputError as error:
+            raise InputError(str(error).replace("roles", f"roles.{role}", 1)) from None
+
+
 def check_retrieval(manifest: pd.DataFrame, roles: Roles) -> None:
     """Check, before hours of training, that labelled clips can be evaluated by retrieval.
 
     Raises InputError in these cases:
 
-    * A role has no clips.
+    * A role names a split without clips.
     * A query has no category.
     * The database has fewer than two categories, or lacks a category of a query.
     """
-    select(manifest, roles.train)
+    check_roles(manifest, roles)
     for role in ("database", "query"):
         if getattr(roles, role) is None:
             raise InputError(f"roles.{role}: null, but the clips have categories to evaluate with")

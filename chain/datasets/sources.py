@@ -22,7 +22,7 @@ from chain.datasets.hmdb51 import HMDB51Config, index_hmdb51
 from chain.datasets.jhmdb import JHMDBConfig, index_jhmdb
 from chain.datasets.kinetics import KineticsConfig, index_kinetics
 from chain.datasets.ucf101 import UCF101Config, index_ucf101
-from chain.downloads.fetch import DownloadConfig
+from chain.downloads.fetch import DownloadConfig, in_order
 
 DOWNLOADS = ("download", "files")
 
@@ -60,7 +60,8 @@ def source_config(source: Mapping[str, Any], key: str, file: str | Path) -> Base
 def wanted_downloads(source: Mapping[str, Any], key: str, file: str | Path) -> list[DownloadConfig]:
     """What is to be fetched before a source is indexed: `files`, if `download` is true.
 
-    InputError if one of them is malformed, or if there is nothing to fetch or no place for it.
+    InputError if one of them is malformed, if two would come into each other's way, or if there is
+    nothing to fetch or no place for it.
     """
     wanted, files = source.get("download", False), source.get("files", {})
     if not isinstance(wanted, bool) or not isinstance(files, Mapping):
@@ -68,6 +69,10 @@ def wanted_downloads(source: Mapping[str, Any], key: str, file: str | Path) -> l
     configs = [
         parse(DownloadConfig, one, f"{key}.files.{name}", file) for name, one in files.items()
     ]
+    try:
+        configs = in_order(configs)
+    except InputError as error:
+        raise InputError(f"{file}: {key}.files: {error}") from None
     if wanted and (not configs or "root" not in source):
         raise InputError(f"{file}: {key}.files: no address, so put the files in place by hand")
     return configs if wanted else []

@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from pathlib import Path, PureWindowsPath
 from chain.core.errors import InputError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar")
+MACOS = "__MACOSX"  # the folder that macOS adds to a zip
 RAR_TOOLS = ("unar", "7z", "bsdtar", "unrar")
 
 
@@ -45,8 +47,11 @@ def unpack(archive: Path, folder: Path) -> None:
     * An archive inside the archive is unpacked too, to a folder of its name. Archives inside that
       one are left as they are.
 
-    Raises InputError, and leaves nothing behind, if the archive is damaged, if no tool for RAR is
-    on PATH, or if a member would land outside the folder, by its name or through a link.
+    Raises InputError, and leaves nothing behind, in these cases:
+
+    * The archive is damaged, or no tool for RAR is on PATH.
+    * The members of a zip or tar take more than what the disk has free.
+    * A member would land outside the folder, by its name or through a link.
     """
     _unpack(archive, folder, str(archive), inner=True)
 
@@ -59,6 +64,7 @@ def _unpack(archive: Path, folder: Path, label: str, inner: bool) -> None:
         with _one_line_errors(label):
             temporary.mkdir(parents=True)
             _extract(archive, temporary, label)
+            shutil.rmtree(temporary / MACOS, ignore_errors=True)
         for found in _archives_in(temporary) if inner else []:
             place = found.relative_to(temporary)
             _unpack(found, _without_suffix(found), f"{label}: {place}", inner=False)
@@ -78,6 +84,7 @@ def _one_line_errors(label: str) -> Iterator[None]:
     except (
         OSError,
         EOFError,
+        OverflowError,
         RuntimeError,  # zipfile raises it for encryption and for unknown compression
         ValueError,
         subprocess.SubprocessError,
@@ -101,7 +108,12 @@ def _extract(archive: Path, folder: Path, label: str) -> None:
 
 
 def _archives_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if is_archive(path.name) and path.is_file())
+    """The archives in a folder; hidden files are none, such as one whose whole name is `.zip`."""
+    return sorted(
+        path
+        for path in folder.rglob("[!.]*")
+        if is_archive(path.name) and path.is_file() and not path.is_symlink()
+    )
 
 
 def _without_suffix(archive: Path) -> Path:
@@ -110,8 +122,8 @@ def _without_suffix(archive: Path) -> Path:
 
 
 def _content(folder: Path) -> Path:
-    """The only folder in `folder`, or else `folder`; hidden files and macOS's own do not count."""
-    shown = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX"]
+    """The only folder in `folder`, or else `folder`; hidden files do not count."""
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
     alone = len(shown) == 1 and shown[0].is_dir() and not shown[0].is_symlink()
     return shown[0] if alone else folder
 
@@ -128,24 +140,39 @@ def _unzip(archive: Path, folder: Path, label: str) -> None:
             _check(member.filename, label)
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise InputError(f"{label}: member {member.filename!r} is a link")
+        _check_size(sum(member.file_size for member in file.infolist()), folder, label)
         file.extractall(folder)
 
 
 def _untar(archive: Path, folder: Path, label: str) -> None:
     """Unpack files and folders only, with usual permissions and the current user as their owner."""
     with tarfile.open(archive) as file:
-        members = file.getmembers()
-        for member in members:
+        members, size = [], 0
+        for member in file:
+            members.append(member)
+            size += member.size
+            _check_size(size, folder, label)
             _check(member.name, label)
             if member.issym() or member.islnk():
                 raise InputError(f"{label}: member {member.name!r} is a link")
             if not (member.isfile() or member.isdir()):
                 raise InputError(f"{label}: member {member.name!r} is a special file")
             member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+            member.mtime = time.time()  # some archives hold times that no file can have
             member.mode = 0o755 if member.isdir() else 0o644
         file.extractall(folder, members)
     if archive.suffix.lower() == ".tar":
         _check_end(archive)
+
+
+def _check_size(size: int, folder: Path, label: str) -> None:
+    """Raise InputError if `size` bytes are more than what the disk has free."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise InputError(
+            f"{label}: unpacked it takes {size / 1e9:.1f} GB of disk, but {free / 1e9:.1f} GB are "
+            "free"
+        )
 
 
 def _check_end(archive: Path) -> None:

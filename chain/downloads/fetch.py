@@ -10,9 +10,11 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from glob import escape
 from http import HTTPStatus
 from http.client import HTTPException
+from itertools import permutations
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.error import HTTPError
@@ -22,7 +24,7 @@ from urllib.request import Request, urlopen
 from pydantic import Field, field_validator
 from tqdm import tqdm
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.files import write_json
 from chain.core.params import Parameters
 from chain.datasets.manifest import file_sha256
@@ -65,6 +67,7 @@ def obtain(config: DownloadConfig, root: Path) -> dict[str, Any] | None:
 
     * What is fetched is noted in a hidden file beside it: its url, sha256 and bytes.
     * If the note agrees with `config`, nothing is fetched; if it differs, the file is fetched anew.
+      A folder of an archive to which somebody has added files is not replaced: InputError.
     * What is there without a note was put there by somebody else, and is left as it is.
 
     Returns the note, or None for what somebody else put there. Raises InputError as `fetch` and
@@ -80,26 +83,34 @@ def obtain(config: DownloadConfig, root: Path) -> dict[str, Any] | None:
         if not note.exists():
             log.info("%s: already there, so not downloaded", target)
             return None
-        record: dict[str, Any] = json.loads(note.read_text())
-        if record["url"] == config.url and config.sha256 in (None, record["sha256"]):
+        with reading(note, "the note of a download", "delete it"):
+            record: dict[str, Any] = json.loads(note.read_text())
+            url, sha256, content = record["url"], record["sha256"], record.pop("content", None)
+        if url == config.url and config.sha256 in (None, sha256):
             file.unlink(missing_ok=True)  # left by a run killed at its very end
             return record
+        if target.is_dir() and content != _listing(target):
+            raise InputError(
+                f"{target}: holds files that were not in {url}; move them, or the whole folder, "
+                f"before {config.url} takes its place"
+            )
     require_tool(name)
     digest = fetch(config.url, config.sha256, file)
     record = {"url": config.url, "sha256": digest, "bytes": file.stat().st_size}
-    content = file
+    unpacked, noted = file, dict(record)
     if is_archive(name):
         log.info("%s: unpacking to %s", name, target)
-        content = file.with_name(f"{file.name}.unpacked")
-        shutil.rmtree(content, ignore_errors=True)
+        unpacked = file.with_name(f"{file.name}.unpacked")
+        shutil.rmtree(unpacked, ignore_errors=True)
         try:
-            unpack(file, content)
+            unpack(file, unpacked)
         except InputError as error:
             raise InputError(f"{error} (to fetch it again, delete {file})") from None
+        noted["content"] = _listing(unpacked)
     if target.is_dir():
         shutil.rmtree(target)
-    write_json(note, record)
-    os.replace(content, target)
+    write_json(note, noted)
+    os.replace(unpacked, target)
     file.unlink(missing_ok=True)
     return record
 
@@ -211,6 +222,28 @@ def _short_hash(text: str) -> str:
 
 def _file_name(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url).path)).name
+
+
+def in_order(configs: Sequence[DownloadConfig]) -> list[DownloadConfig]:
+    """The archives, which become whole folders, before the files that may go into these.
+
+    Raises InputError if two archives would become the same folder, or one within the other.
+    """
+    archives = [one for one in configs if is_archive(_file_name(one.url))]
+    for one, other in permutations(archives, 2):
+        if PurePosixPath(other.folder).is_relative_to(one.folder):
+            raise InputError(
+                f"folder {one.folder!r} is to become the archive {one.url}, and {other.folder!r} "
+                f"{other.url}; give each a folder of its own"
+            )
+    return [*archives, *(one for one in configs if one not in archives)]
+
+
+def _listing(folder: Path) -> str:
+    """A hash of the names and sizes of all files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    rows = [[path.relative_to(folder).as_posix(), path.stat().st_size] for path in files]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _is_there(path: Path) -> bool:

@@ -5,12 +5,14 @@ clips once more for each of V augmented views. Frames are augmented as pixels al
 training step, which only draws from the bank, takes milliseconds.
 """
 
+import hashlib
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,8 +22,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from chain.backbones.networks import Backbone
+from chain.core.arrays import create_array, reopen_array
+from chain.core.errors import InputError
 from chain.core.files import replacing
-from chain.core.params import Parameters
+from chain.core.kept import Kept
+from chain.core.params import Parameters, Seed
 from chain.features.augmentation import (
     STRENGTHS,
     Augmentation,
@@ -33,6 +38,9 @@ from chain.features.augmentation import (
     to_images,
 )
 from chain.features.prefetch import prefetch
+from chain.pipeline.code import made_by
+
+log = logging.getLogger(__name__)
 
 CLIPS_BETWEEN_CHECKPOINTS = 100
 AHEAD = 2  # batches that are prepared while the CNN is at work
@@ -43,7 +51,7 @@ class BankConfig(Parameters):
 
     views: Annotated[int, Field(ge=1)]
     """Augmented views of each training clip, V."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     spatial: list[Spatial]
     """The kinds of augmentation. Each has a bank of its own, except `none`, which needs none."""
 
@@ -85,7 +93,8 @@ class FeatureExtractor:
     def features(self, prepared: Tensor) -> NDArray[np.float16]:
         """Compute the features (n, F) of what `prepare` returned."""
         features: Tensor = self.backbone.network(prepared)
-        return features.cpu().numpy().astype(np.float16)
+        with np.errstate(over="ignore"):  # `check_finite` finds it
+            return features.cpu().numpy().astype(np.float16)
 
     def _normalise_(self, images: Tensor) -> Tensor:
         """Normalise as `Backbone.forward` does, in the memory of `images`."""
@@ -93,14 +102,30 @@ class FeatureExtractor:
         return images.contiguous(memory_format=torch.channels_last)
 
 
+def remove_markers(folder: Path) -> None:
+    """Remove the files that counted what was done, once all of it is."""
+    for marker in folder.glob("*_done"):
+        marker.unlink()
+
+
+def check_finite(features: NDArray[np.float16], name: str) -> None:
+    """Raise InputError if features of the clip `name` are not finite, or beyond fp16."""
+    if not np.isfinite(features).all():
+        raise InputError(
+            f"{name}: its features are not finite, or beyond fp16, which ends at 65,504; look at "
+            "backbone.weights, mean and std"
+        )
+
+
 def view_augmentations(
-    clip: int, views: int, frames: int, spatial: Spatial, config: AugmentConfig, seed: int
+    clip: str, views: int, frames: int, spatial: Spatial, config: AugmentConfig, seed: int
 ) -> Augmentation:
     """Draw the parameters of all views of one clip: views * frames rows.
 
-    They depend on the clip's number and the seed, not on the clips before it.
+    They depend on the clip's id and the seed, not on the other clips of the data set.
     """
-    entropy = np.random.SeedSequence([seed, clip]).generate_state(1, np.uint64)[0]
+    number = int.from_bytes(hashlib.sha256(clip.encode()).digest()[:8])
+    entropy = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(entropy >> 1))
     config = config.scaled(STRENGTHS[spatial])
     if spatial == "per_frame":
@@ -112,15 +137,17 @@ def clip_features(
     clips: Iterable[int],
     extractor: FeatureExtractor,
     frames: NDArray[np.uint8],
+    ids: Sequence[str],
     train: NDArray[np.int64],
     bank: BankConfig,
     augment: AugmentConfig,
 ) -> Iterator[dict[str, NDArray[np.float16]]]:
-    """Yield the features of each clip in turn.
+    """Yield the features of each clip in turn; `ids` (N,) names all clips in `frames`.
 
     They are `clean` (D, F) and, for a training clip, `bank_<kind>` (V, D, F) for each kind of
-    augmentation. A clip has the same features to the bit whichever clips come before it. Frames are
-    read, resized and augmented while the CNN works, if it leaves a core free.
+    augmentation. A clip has the same features to the bit whichever other clips there are, because
+    a batch holds frames of one clip. Frames are read, resized and augmented while the CNN works, if
+    it leaves a core free.
     """
     dense, trained = frames.shape[1], set(train.tolist())
 
@@ -128,7 +155,7 @@ def clip_features(
         for clip in clips:
             yield clip, "clean", extractor.prepare(frames[clip])
             for kind in bank.kinds if clip in trained else ():
-                drawn = view_augmentations(clip, bank.views, dense, kind, augment, bank.seed)
+                drawn = view_augmentations(ids[clip], bank.views, dense, kind, augment, bank.seed)
                 yield clip, f"bank_{kind}", extractor.prepare(frames[clip], drawn)
 
     batches = prefetch(prepared(), AHEAD) if _spare_core(extractor.device) else prepared()
@@ -150,6 +177,7 @@ Compute = Callable[
         Iterable[int],
         FeatureExtractor,
         NDArray[np.uint8],
+        Sequence[str],
         NDArray[np.int64],
         BankConfig,
         AugmentConfig,
@@ -161,13 +189,19 @@ Compute = Callable[
 def extract(
     extractor: FeatureExtractor,
     frames: NDArray[np.uint8],
+    ids: Sequence[str],
     train: NDArray[np.int64],
     bank: BankConfig,
     augment: AugmentConfig,
     scratch: Path,
     compute: Compute = clip_features,
+    keep_as: str | None = None,
 ) -> dict[str, NDArray[np.float16]]:
     """Compute the features of packed frames (N, D, S, S, 3) in one pass over the clips.
+
+    `ids` (N,) are the clips' ids, which their views are drawn by. With `keep_as`, the arrays are
+    kept under this name for later runs (see `Kept`), and clips of the same frames and id that an
+    earlier run has kept are not computed again.
 
     Returns memory maps in `scratch`: `clean` (N, D, F), and for each kind of augmentation
     `bank_<kind>` (len(train), V, D, F), whose rows follow `train`. The file `clips_done`, also in
@@ -179,18 +213,21 @@ def extract(
     start = int(marker.read_text()) if marker.exists() else 0
     shapes: dict[str, tuple[int, ...]] = {"clean": (count, dense, width)}
     shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in bank.kinds}
+    open_array = reopen_array if start else create_array
     arrays = {
-        name: np.lib.format.open_memmap(
-            scratch / f"{name}.npy", mode="r+" if start else "w+", dtype=np.float16, shape=shape
-        )
+        name: open_array(scratch / f"{name}.npy", np.float16, shape)
         for name, shape in shapes.items()
     }
     row_of = {int(clip): row for row, clip in enumerate(train)}
 
     progress = tqdm(total=count * dense, unit="frame", desc="features", initial=start * dense)
-    todo = range(start, count)
-    results = compute(todo, extractor, frames, train, bank, augment)
-    for clip, found in zip(todo, results, strict=True):
+    kept = Kept(keep_as, _made_with(extractor, bank, augment)) if keep_as else None
+    contents = _contents(frames, ids) if kept else []
+    reused = _computed_before(kept, contents, arrays, set(row_of)) if kept else {}
+    todo = [clip for clip in range(start, count) if clip not in reused]
+    results = iter(compute(todo, extractor, frames, ids, train, bank, augment))
+    for clip in range(start, count):
+        found = reused[clip] if clip in reused else next(results)
         for name, features in found.items():
             arrays[name][clip if name == "clean" else row_of[clip]] = features
         if (clip + 1) % CLIPS_BETWEEN_CHECKPOINTS == 0 or clip + 1 == count:
@@ -200,4 +237,54 @@ def extract(
                 temporary.write_text(str(clip + 1))
         progress.update(dense)
     progress.close()
+    if kept:
+        trained = [contents[clip] for clip in train]
+        kept.replace(
+            {
+                name: (scratch / f"{name}.npy", contents if name == "clean" else trained)
+                for name in arrays
+            }
+        )
+        if reused:
+            log.info("features: %d of %d clips as computed before", len(reused), count)
     return dict(arrays)
+
+
+def _made_with(
+    extractor: FeatureExtractor, bank: BankConfig, augment: AugmentConfig
+) -> dict[str, Any]:
+    """What the features of all clips depend on; device and threads change their rounding."""
+    network, on_gpu = extractor.backbone, extractor.device.type == "cuda"
+    weights = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        weights.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return {
+        "weights": weights.hexdigest(),
+        "backbone": network.config.model_dump(),
+        "size": extractor.size,
+        "bank": bank.model_dump(),
+        "augment": augment.model_dump(),
+        "device": torch.cuda.get_device_name(extractor.device) if on_gpu else str(extractor.device),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    } | made_by(Path(__file__))
+
+
+def _contents(frames: NDArray[np.uint8], ids: Sequence[str]) -> list[str]:
+    """What a clip's features depend on, besides what is the same for all: its frames and its id."""
+    digests = (hashlib.sha256(clip.tobytes()).hexdigest() for clip in frames)
+    return [f"{digest} {name}" for digest, name in zip(digests, ids, strict=True)]
+
+
+def _computed_before(
+    kept: Kept, contents: Sequence[str], arrays: Iterable[str], trained: Collection[int]
+) -> dict[int, dict[str, NDArray[np.float16]]]:
+    """The features of each clip of which an earlier run has computed all that are wanted."""
+    reused = {}
+    for clip, content in enumerate(contents):
+        wanted = [name for name in arrays if name == "clean" or clip in trained]
+        found = {name: kept.find(name, content) for name in wanted}
+        whole = {name: features for name, features in found.items() if features is not None}
+        if len(whole) == len(wanted):
+            reused[clip] = whole
+    return reused

@@ -1,18 +1,17 @@
 """Ready-made features: HDF5 files of floats are streamed into the store's fp16 array."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chain.core.errors import InputError
+from chain.core.arrays import create_array, reopen_array
+from chain.core.errors import InputError, one_line
 from chain.core.files import replacing
-from chain.datasets.feature_files import ROW, ReadyConfig, file_stamp, one_line, open_features
+from chain.datasets.feature_files import ROW, ReadyConfig, file_stamp, open_features
 
 BLOCK = 128 * 2**20  # bytes that are read at once
 
@@ -33,10 +32,11 @@ def convert(
     shape = (len(index), config.frames, config.width)
     marker = scratch / "rows_done"
     start = int(marker.read_text()) if marker.exists() else 0
-    _check_space(scratch, 2 * (len(index) - start) * config.frames * config.width)
-    clean = open_memmap(scratch / "clean.npy", "r+" if start else "w+", np.dtype(np.float16), shape)
+    open_array = reopen_array if start else create_array
+    clean = open_array(scratch / "clean.npy", np.float16, shape)
     files = index["path"].str.rpartition(ROW)[0]
     stamps = index.groupby(files, sort=False)["sha256"].first()
+    listed = files.value_counts()
     before = 0  # rows of earlier files
     bar = tqdm(total=len(index), initial=start, desc="convert", unit="clip", mininterval=1)
     with bar:
@@ -45,6 +45,11 @@ def convert(
             with open_features(path, config) as data:
                 if file_stamp(path) != stamp:
                     raise InputError(f"{path}: has changed since it was indexed; prepare it again")
+                if listed[str(name)] != len(data):
+                    raise InputError(
+                        f"{path}: {len(data)} rows, but the index lists {listed[str(name)]}; "
+                        "prepare it again"
+                    )
                 step = block_rows(data)
                 for first in range(max(0, start - before), len(data), step):
                     block = _to_half(path, first, _read(path, data, first, step))
@@ -72,7 +77,7 @@ def block_rows(data: Any) -> int:
 def _read(path: Path, data: Any, first: int, count: int) -> NDArray[np.floating[Any]]:
     try:
         block: NDArray[np.floating[Any]] = data[first : first + count]
-    except OSError as error:
+    except Exception as error:  # h5py raises many types for damaged files
         raise InputError(f"{path}: row {first:,} can't be read: {one_line(error)}") from None
     return block
 
@@ -88,13 +93,3 @@ def _to_half(path: Path, first: int, block: NDArray[np.floating[Any]]) -> NDArra
         reason = "beyond fp16, which ends at 65,504" if np.isfinite(culprit) else "not finite"
         raise InputError(f"{path}: row {first + bad[0]:,} holds {culprit:g}, {reason}")
     return half
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    """Raise InputError if the disk is too full; a write to a memory map would kill the process."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"{folder}: features take {needed / 1e9:.1f} GB of disk, but {free / 1e9:.1f} GB are "
-            "free"
-        )

@@ -1,6 +1,6 @@
 """Who computes the features: threads of this process, or Ray."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chain.engines import uses_ray
 from chain.features.augmentation import AugmentConfig
-from chain.features.bank import BankConfig, Compute, FeatureExtractor, clip_features
+from chain.features.bank import BankConfig, Compute, FeatureExtractor, check_finite, clip_features
 
 
 def feature_computer(runtime: Mapping[str, Any]) -> Compute:
@@ -19,11 +19,25 @@ def feature_computer(runtime: Mapping[str, Any]) -> Compute:
     return partial(by_ray, runtime["workers"]) if uses_ray(runtime) else clip_features
 
 
+def finite(compute: Compute, ids: Sequence[str]) -> Compute:
+    """The same as `compute`, but InputError names the first clip whose features are not finite."""
+
+    def computed(clips: Iterable[int], *given: Any) -> Iterator[dict[str, NDArray[np.float16]]]:
+        rows = list(clips)
+        for row, found in zip(rows, compute(rows, *given), strict=True):
+            for features in found.values():
+                check_finite(features, ids[row])
+            yield found
+
+    return computed
+
+
 def by_ray(
     workers: int,
     clips: Iterable[int],
     extractor: FeatureExtractor,
     frames: NDArray[np.uint8],
+    ids: Sequence[str],
     train: NDArray[np.int64],
     bank: BankConfig,
     augment: AugmentConfig,
@@ -38,13 +52,13 @@ def by_ray(
 
     assert isinstance(frames, np.memmap) and frames.filename is not None
     threads, on_gpu = torch.get_num_threads(), extractor.device.type == "cuda"
-    given = (extractor, Path(frames.filename), train, bank, augment, threads)
+    given = (extractor, Path(frames.filename), ids, train, bank, augment, threads)
     return computed_by_ray(partial(_extract, given), list(clips), workers, on_gpu)
 
 
 def _extract(given: tuple[Any, ...], clips: list[int]) -> Iterator[Any]:
-    extractor, file, train, bank, augment, threads = given
+    extractor, file, ids, train, bank, augment, threads = given
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     frames = np.load(file, mmap_mode="r")
-    return clip_features(clips, extractor, frames, train, bank, augment)
+    return clip_features(clips, extractor, frames, ids, train, bank, augment)

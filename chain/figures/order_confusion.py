@@ -23,23 +23,25 @@ PANEL_HEIGHT = 3.1
 
 
 @house_style()
-def order_confusion(counts: Mapping[str, NDArray[np.int64]]) -> Figure:
+def order_confusion(counts: Mapping[str, NDArray[np.int64]], chance: float) -> Figure:
     """Draw a heat map for each name: how often frames of a position are put at each position.
 
     Each matrix of `counts` is (T, T), with true positions in rows and predicted ones in columns,
-    and T may differ. Rows are drawn as fractions on one scale of colour. Titles give the accuracy
-    and that of guessing, which is 1/T, as each shuffled clip has a frame at every position. Raises
-    InputError if there is no matrix, and if one is not square, has a negative entry or a row
-    without frames.
+    and T may differ. Rows are drawn as fractions on one scale of colour, and a row without frames
+    stays empty. Titles give the accuracy, and `chance`, which is that of guessing. Raises
+    InputError if there is no matrix, and if one is not square, has a negative entry or no frames.
     """
     if not counts:
         raise InputError("order confusion: nothing to show")
     for name, matrix in counts.items():
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise InputError(f"order confusion: {name}: expected (T, T), not {matrix.shape}")
-        if (matrix < 0).any() or (matrix.sum(axis=1) <= 0).any():
-            raise InputError(f"order confusion: {name}: a negative count or a row without frames")
-    shares = {name: matrix / matrix.sum(axis=1, keepdims=True) for name, matrix in counts.items()}
+        if (matrix < 0).any() or not matrix.any():
+            raise InputError(f"order confusion: {name}: a negative count or no frames")
+    shares = {
+        name: matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
+        for name, matrix in counts.items()
+    }
     top = max(float(share.max()) for share in shares.values())
 
     rows = -(-len(counts) // COLUMNS)
@@ -52,7 +54,7 @@ def order_confusion(counts: Mapping[str, NDArray[np.int64]]) -> Figure:
     for panel, (name, share) in zip(panels, shares.items(), strict=True):
         drawn = _draw_matrix(panel, share, top)
         accuracy = np.trace(counts[name]) / counts[name].sum()
-        score = f"accuracy {accuracy:.3f}, chance {1 / len(share):.3f}"
+        score = f"accuracy {accuracy:.3f}, chance {chance:.3f}"
         panel.set_title(f"{shorten(name, LONGEST_NAME)}\n{score}", size=9)
         panel.set_xlabel("predicted position")
     for panel in axes[:, 0]:

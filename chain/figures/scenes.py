@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from chain.core.errors import InputError
@@ -16,6 +17,7 @@ from chain.figures.tsne import COLOURS
 MOST = 16  # frames of a strip
 LETTERS = 16  # of a name, on each of two lines
 NO_SCENE_COLOUR = "#bbbbbb"
+CUT: dict[str, Any] = {"color": "#000000", "linewidth": 2, "solid_capstyle": "butt"}
 
 # Inches.
 NAME = 1.3  # width
@@ -28,24 +30,28 @@ MARGIN = 0.1
 
 @house_style()
 def scene_strips(
-    frames: NDArray[np.uint8], scenes: NDArray[np.int64], names: Sequence[str]
+    frames: NDArray[np.uint8],
+    scenes: NDArray[np.int64],
+    names: Sequence[str],
+    cuts: Sequence[int | None],
 ) -> Figure:
     """Draw each clip as a row of its frames in temporal order, with colour and number of the scene.
 
     `frames` are (n, D, H, W, 3), `scenes` are (n, D) with -1 for a frame without a scene, and
-    `names` are the n categories. Each clip's scenes are numbered from 1 in order of appearance. Of
-    more than 16 frames, 16 at even distances are shown. Raises InputError if the shapes are others,
-    and if there is no clip or no frame.
+    `names` are the n categories. Each clip's scenes are numbered from 1 in order of appearance. A
+    line before the frame `cuts[i]` marks the true cut of clip i, where one is known. Of more than
+    16 frames, 16 at even distances are shown. Raises InputError if the shapes are others, and if
+    there is no clip or no frame.
     """
     if frames.ndim != 5 or frames.shape[4] != 3 or frames.dtype != np.uint8 or not frames.size:
         raise InputError(
             f"scenes: frames must be (n, D, H, W, 3) uint8, not {frames.shape} {frames.dtype}"
         )
     clips, count, height, width, _ = frames.shape
-    if scenes.shape != (clips, count) or len(names) != clips:
+    if scenes.shape != (clips, count) or not len(names) == len(cuts) == clips:
         raise InputError(
-            f"scenes: {len(names)} names and scenes {scenes.shape} for {clips} clips of {count} "
-            "frames"
+            f"scenes: {len(names)} names, {len(cuts)} cuts and scenes {scenes.shape} for {clips} "
+            f"clips of {count} frames"
         )
     shown = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int))
     left = MARGIN + NAME + GAP
@@ -58,8 +64,10 @@ def scene_strips(
     def text(x: float, y: float, words: str, **look: Any) -> None:
         figure.text(x / size[0], 1 - y / size[1], words, va="center", **look)
 
-    text(left, HEADER / 2, "time →", ha="left", size=8)
-    for row, name in enumerate(names):
+    marked = any(cut is not None for cut in cuts)
+    header = "time →" + "      black line: the true cut" * marked
+    text(left, HEADER / 2, header, ha="left", size=8)
+    for row, (name, cut) in enumerate(zip(names, cuts, strict=True)):
         top = HEADER + row * line
         wrapped = textwrap.fill(name, LETTERS, max_lines=2, placeholder="…")
         text(left - GAP, top + tall / 2, wrapped, ha="right", size=8)
@@ -69,6 +77,10 @@ def scene_strips(
             corner = left + place * (wide + GAP)
             box = (corner / size[0], 1 - (top + tall) / size[1], wide / size[0], tall / size[1])
             _draw_frame(figure.add_axes(box), frames[row, frame], numbers[frame])
+        if cut is not None:
+            across = left + int(np.searchsorted(shown, cut)) * (wide + GAP) - GAP / 2
+            ends = [1 - (top - GAP) / size[1], 1 - (top + line - GAP) / size[1]]
+            figure.add_artist(Line2D([across / size[0]] * 2, ends, **CUT))
     return figure
 
 

@@ -42,6 +42,7 @@ from chain.losses.centroids import centroid_contrast, concentrations
 from chain.losses.debiased import debiased_contrastive
 from chain.methods.conmh import ConMH, ConMHConfig
 from chain.methods.training_clips import check_clusters, check_numbers, of_training_clips
+from chain.models.dropout import Dropout
 from chain.models.hash_layer import sign
 from chain.models.kmeans import kmeans
 from chain.views.store import FeatureStore
@@ -84,7 +85,7 @@ class AutoSSVH(ConMH):
 
     def __init__(self, config: AutoSSVHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        self.project = nn.Sequential(nn.Dropout(config.dropout), self.project)
+        self.project = nn.Sequential(Dropout(config.dropout), self.project)
         del self.decoder_places
         self.decoder_places = nn.Parameter(torch.zeros(config.frames, config.decoder.width))
         if config.sampler == "learned":

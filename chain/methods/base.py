@@ -1,11 +1,11 @@
 """The interface that every method shares, and the parameters of its training."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.core.params import Parameters
@@ -13,6 +13,16 @@ from chain.views.store import FeatureStore
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+class LossWeights(Parameters):
+    """Base of the weights of a loss that is a sum of terms, of which one has to count."""
+
+    @model_validator(mode="after")
+    def _some_term_counts(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("all are 0, so there is nothing to learn")
+        return self
 
 
 class TrainingConfig(Parameters):

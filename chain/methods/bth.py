@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.core.params import Parameters
-from chain.methods.base import Count, Method, MethodConfig, TrainingConfig
+from chain.methods.base import Count, LossWeights, Method, MethodConfig, TrainingConfig
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
+from chain.models.dropout import Dropout
 from chain.models.hash_layer import sign
 from chain.models.kmeans import kmeans
 from chain.models.positions import sinusoid
@@ -45,7 +45,7 @@ Weight = Annotated[float, Field(ge=0)]
 FFN = 4  # hidden size of the feed-forward network, in widths
 
 
-class TaskWeights(Parameters):
+class TaskWeights(LossWeights):
     """Weights of the three tasks."""
 
     reconstruction: Weight
@@ -227,7 +227,7 @@ class BertBlock(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm1 = Norm(width)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
@@ -237,7 +237,7 @@ class BertBlock(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, FFN * width),
             nn.GELU(approximate="tanh"),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(FFN * width, width),
         )
 

@@ -12,8 +12,9 @@ views of each video and learns from three tasks, whose weighted sum is minimised
 No official code exists, and the paper leaves sizes, weights and details open. `docs/choices.md`
 says what we chose and holds the figures behind it. Two choices shape the code:
 
-* The order task sees the first view's frames *shuffled* and *without position embeddings*, in a
-  pass of its own. Positions would give the answer away, and the task would teach nothing.
+* The order task sees the first view with a share of its frames *permuted among themselves*, in a
+  pass of its own (HERO, arXiv 2005.00200, has the same form). Embeddings mark the places, but not
+  where a frame came from. The frames that stayed are what the others can be verified against.
 * Scenes are clustered once, before training, on the CNN features of each stored view. On the
   encoder's output, position embeddings would make neighbours in time a scene. On the few frames of
   each sample, clustering would cost as much as the network does.
@@ -36,11 +37,14 @@ from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
 from chain.scenes.clustering import NO_SCENE, SceneConfig, cluster_scenes
+from chain.views.order import permute
 from chain.views.sampling import Sampling, sample_frames
 from chain.views.stand_in import StandInConfig, disturb
 from chain.views.store import FeatureStore, gather
 
 Weight = Annotated[float, Field(ge=0)]
+Read = Literal["states", "codes"]
+"""What a local task reads of a frame: its hidden state, or the real code of that state."""
 
 
 class TaskWeights(Parameters):
@@ -57,6 +61,29 @@ class TaskWeights(Parameters):
         return self
 
 
+class OrderConfig(Parameters):
+    """The form of the order task."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    """How many of a view's frames are permuted. 1 permutes them all."""
+    positions: bool
+    """Whether embeddings mark the places at which the transformer sees the permuted frames. It must
+    not be False with a share below 1, as nothing would then tell the permuted frames apart."""
+    read: Read
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        if self.share < 1 and not self.positions:
+            raise ValueError("a share below 1 needs positions: true")
+        return self
+
+
+class ChainSceneConfig(SceneConfig):
+    """Scenes, and what the prototype contrast reads."""
+
+    read: Read
+
+
 class ChainConfig(MethodConfig):
     """CHAIN's parameters."""
 
@@ -69,7 +96,8 @@ class ChainConfig(MethodConfig):
     temperature: Positive
     tau_plus: Annotated[float, Field(ge=0, lt=1)]
     """Prior of false negatives in the contrastive loss (arXiv 2007.00224). 0 gives NT-Xent."""
-    scene: SceneConfig
+    order: OrderConfig
+    scene: ChainSceneConfig
     training: TrainingConfig
 
 
@@ -85,7 +113,8 @@ class Chain(Method):
         self.spatial: Spatial = "none" if config.spatial == "feature" else config.spatial
         self.encoder = TemporalEncoder(config.encoder, feature_width, config.frames)
         self.hash = HashLayer(config.encoder.width, bits)
-        self.order_head = nn.Linear(config.encoder.width, config.frames)
+        read = bits if config.order.read == "codes" else config.encoder.width
+        self.order_head = nn.Linear(read, config.frames)
 
     def fit(self, store: FeatureStore) -> None:
         """Find the scenes of every training view if the scene task is on."""
@@ -104,7 +133,7 @@ class Chain(Method):
         Returns:
             * both views of the clips, (2B, T, F), the first views of all before the second;
             * the scene of each of their frames, (2B, T);
-            * the order in which the order task sees the frames of the first views, (B, T).
+            * the frame that the order task sees at each place of the first views, (B, T).
         """
         store.encoded_frames(self.frames)  # raises where too few are stored
         batch, views = len(rows), self.scenes.shape[1]
@@ -114,8 +143,8 @@ class Chain(Method):
         clips, chosen = np.tile(rows, 2), np.concatenate([first, second])
         features = self._features(store, clips, chosen, frames, random)
         scenes = self.scenes[clips[:, None], chosen[:, None], frames]
-        shuffle = random.random((batch, self.frames)).argsort(axis=1)
-        return features, torch.from_numpy(scenes), torch.from_numpy(shuffle)
+        order = permute(batch, self.frames, self.config.order.share, random)
+        return features, torch.from_numpy(scenes), torch.from_numpy(order)
 
     def _features(
         self,
@@ -133,11 +162,11 @@ class Chain(Method):
         return features
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        features, scenes, shuffle = batch
-        return self.weighted(self.tasks(features, self.encoder(features), scenes, shuffle))
+        features, scenes, order = batch
+        return self.weighted(self.tasks(features, self.encoder(features), scenes, order))
 
     def tasks(
-        self, features: Tensor, hidden: Tensor, scenes: Tensor, shuffle: Tensor
+        self, features: Tensor, hidden: Tensor, scenes: Tensor, order: Tensor
     ) -> dict[str, Tensor]:
         """The loss of each task that is on; `hidden` (2B, T, W) are the encoded `features`."""
         weights, parts = self.config.weights, {}
@@ -147,10 +176,10 @@ class Chain(Method):
                 code1, code2, self.config.temperature, self.config.tau_plus
             )
         if weights.order:
-            logits = self.order_logits(features[: len(shuffle)], shuffle)
-            parts["order"] = frame_order(logits, shuffle)
+            parts["order"] = frame_order(self.order_logits(features[: len(order)], order), order)
         if weights.scene:
-            parts["scene"] = scene_contrast(hidden, scenes, self.config.scene.temperature)
+            read = self._read(hidden, self.config.scene.read)
+            parts["scene"] = scene_contrast(read, scenes, self.config.scene.temperature)
         return parts
 
     def weighted(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -162,11 +191,17 @@ class Chain(Method):
         """Encoded frames (B, T, W) -> codes (B, b) in {-1, +1}."""
         return sign(self.hash(hidden.mean(dim=1)))
 
-    def order_logits(self, features: Tensor, shuffle: Tensor) -> Tensor:
-        """Scores (B, T, T) of the T positions, for the frames (B, T, F) in the order `shuffle`."""
-        shuffled = features.gather(1, shuffle[:, :, None].expand_as(features))
-        logits: Tensor = self.order_head(self.encoder(shuffled, ordered=False))
+    def order_logits(self, features: Tensor, order: Tensor) -> Tensor:
+        """Scores (B, T, T) of the T positions, for the frames (B, T, F) put in the order (B, T)."""
+        permuted = features.gather(1, order[:, :, None].expand_as(features))
+        hidden = self.encoder(permuted, ordered=self.config.order.positions)
+        logits: Tensor = self.order_head(self._read(hidden, self.config.order.read))
         return logits
+
+    def _read(self, hidden: Tensor, read: Read) -> Tensor:
+        """What a local task reads of hidden states (B, T, W): (B, T, W) or (B, T, b)."""
+        seen: Tensor = self.hash(hidden) if read == "codes" else hidden
+        return seen
 
     def encode(self, features: Tensor) -> Tensor:
         codes: Tensor = self.hash(self.encoder(features).mean(dim=1))

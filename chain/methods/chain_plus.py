@@ -81,9 +81,9 @@ class ChainPlus(Chain):
         return features
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        features, scenes, shuffle, pooled = batch
+        features, scenes, order, pooled = batch
         hidden = self.encoder(features)
-        parts = self.tasks(features, hidden, scenes, shuffle)
+        parts = self.tasks(features, hidden, scenes, order)
         if self.config.weights.neighbourhood:
             code1, code2 = self.codes(hidden).chunk(2)
             parts["neighbourhood"] = neighbourhood(code1, code2, pooled)

@@ -42,8 +42,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
-from chain.core.params import Parameters
-from chain.methods.base import Method, MethodConfig, TrainingConfig
+from chain.methods.base import LossWeights, Method, MethodConfig, TrainingConfig
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
 from chain.models.hash_layer import sign
@@ -63,7 +62,7 @@ def _grouped(width: int) -> int:
     return width
 
 
-class TermWeights(Parameters):
+class TermWeights(LossWeights):
     """Weights of the four terms."""
 
     cluster: Weight
@@ -148,10 +147,11 @@ class MCMSH(Method):
     def terms(self, seen: Tensor, similarity: Tensor, centres: Tensor) -> dict[str, Tensor]:
         """The four terms and their weighted sum; each fifth of `seen` (5B, T, F) is a pass."""
         projected = self.project(seen)
-        hidden = [self.mixer(part) for part in projected.chunk(SEEN)]
-        clip, partner, similar, first, second = self._soft_codes(torch.cat(hidden)).chunk(SEEN)
+        passes = projected.view(SEEN, -1, *projected.shape[1:]).transpose(0, 1)  # (B, 5, T, W)
+        hidden = self.mixer(passes).transpose(0, 1).flatten(0, 1)
+        clip, partner, similar, first, second = self._soft_codes(hidden).chunk(SEEN)
         pair = torch.cat([clip, partner])
-        means = torch.cat(hidden[:2]).mean(dim=1)
+        means = hidden[: len(pair)].mean(dim=1)
         parts = {
             "cluster": 2 * F.mse_loss(means, centres),  # the sum of both halves' means
             "similarity": (similarity - (clip * partner).mean(dim=1)).square().mean(),

@@ -31,7 +31,7 @@ class PCAITQ(PCARotation):
     def fit(self, store: FeatureStore) -> None:
         """Find mean, components and rotation from the training clips, which are read twice.
 
-        InputError if clips or features are too few for `bits` components.
+        InputError if the features are too few for `bits` components.
         """
         mean, components = self.find_components(store)
         projected = torch.cat([(means - mean) @ components for means in self.training_means(store)])

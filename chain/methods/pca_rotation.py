@@ -46,7 +46,8 @@ class PCARotation(Method):
     def find_components(self, store: FeatureStore) -> tuple[Tensor, Tensor]:
         """Set mean and components from the training clips, and return them in float64.
 
-        InputError if clips or features are too few for `bits` components.
+        M clips span M - 1 components. Where `bits` asks for more, those are directions at right
+        angles to them, drawn at random as LSH does. InputError if the features are too few.
         """
         clips, width = len(store.train), len(self.mean)
         if width < self.bits:
@@ -54,18 +55,21 @@ class PCARotation(Method):
                 f"bits is {self.bits}, but the features have only {width} dimensions; "
                 "lower it or take a wider backbone"
             )
-        if clips <= self.bits:
-            raise InputError(
-                f"bits is {self.bits}, but PCA needs more training clips than bits and there "
-                f"are only {clips}; lower it or add clips"
-            )
-        total = torch.zeros(width, dtype=torch.float64)
-        moment = torch.zeros(width, width, dtype=torch.float64)
-        for pooled in self.training_means(store):
-            total += pooled.sum(dim=0)
-            moment += pooled.T @ pooled
-        mean = total / clips
-        components = principal_components(moment / clips - torch.outer(mean, mean), self.bits)
+        count = min(self.bits, clips - 1)
+        if clips < width:
+            pooled = torch.cat(list(self.training_means(store)))
+            mean = pooled.mean(dim=0)
+            components = components_of_few(pooled - mean, count)
+        else:
+            total = torch.zeros(width, dtype=torch.float64)
+            moment = torch.zeros(width, width, dtype=torch.float64)
+            for pooled in self.training_means(store):
+                total += pooled.sum(dim=0)
+                moment += pooled.T @ pooled
+            mean = total / clips
+            covariance = moment / clips - torch.outer(mean, mean)
+            components = principal_components(covariance, count)
+        components = with_random_directions(components, self.bits)
         self.mean.copy_(mean)
         self.components.copy_(components)
         return mean, components
@@ -85,11 +89,30 @@ class PCARotation(Method):
 
 
 def principal_components(covariance: Tensor, count: int) -> Tensor:
-    """Unit eigenvectors (F, count) of a covariance (F, F), those of the largest eigenvalues first.
-
-    A solver's signs are arbitrary, so each vector is turned to make its largest entry positive.
-    """
+    """Unit eigenvectors (F, count) of a covariance (F, F), of the largest eigenvalues first."""
     ascending: Tensor = torch.linalg.eigh(covariance).eigenvectors
-    vectors = ascending.flip(dims=[1])[:, :count]
+    return turned(ascending.flip(dims=[1])[:, :count])
+
+
+def components_of_few(points: Tensor, count: int) -> Tensor:
+    """The same (F, count) for centred points (N, F), fewer than F.
+
+    Their covariance has so many eigenvalues of 0 that solvers may fail on it.
+    """
+    return turned(torch.linalg.svd(points, full_matrices=False).Vh[:count].T)
+
+
+def turned(vectors: Tensor) -> Tensor:
+    """The columns, each with a sign that makes its largest entry positive: solvers' differ."""
     largest = vectors.abs().argmax(dim=0, keepdim=True)
     return vectors * vectors.gather(0, largest).sign()
+
+
+def with_random_directions(components: Tensor, count: int) -> Tensor:
+    """Orthonormal vectors (F, n) followed by random ones, so that (F, count) are orthonormal."""
+    missing = count - components.shape[1]
+    if not missing:
+        return components
+    drawn = torch.randn(len(components), missing, dtype=components.dtype)
+    drawn -= components @ (components.T @ drawn)
+    return torch.cat([components, torch.linalg.qr(drawn).Q], dim=1)

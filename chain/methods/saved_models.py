@@ -6,14 +6,16 @@ A folder holds one method at one code length: `seed_<seed>.pt` for each seed, an
 import json
 from pathlib import Path
 
-import torch
-
+from chain.core.errors import reading
 from chain.core.files import write_json
 from chain.core.params import Parameters
+from chain.core.tensors import load_tensors
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig
 
 DESCRIPTION = "model.json"
+DESCRIBES = "the description of a model"
+WEIGHTS = "weights of the network that its model.json describes"
 
 
 class Description(Parameters):
@@ -45,12 +47,26 @@ def save_description(
 
 
 def read_description(folder: Path) -> Description:
-    """The description of a folder of weights."""
-    return Description.model_validate(json.loads((folder / DESCRIPTION).read_text()))
+    """The description of a folder of weights. InputError if it is missing or damaged."""
+    path = folder / DESCRIPTION
+    with reading(path, DESCRIBES):
+        return Description.model_validate(json.loads(path.read_text()))
+
+
+def build_method(folder: Path) -> Method:
+    """The untrained network that a folder of weights belongs to; InputError as above."""
+    described = read_description(folder)
+    with reading(folder / DESCRIPTION, DESCRIBES):
+        return described.build()
 
 
 def load_method(weights: Path) -> Method:
-    """A trained model from the file of its weights and the description beside it, without `fit`."""
-    model = read_description(weights.parent).build()
-    model.load_state_dict(torch.load(weights, weights_only=True))
+    """A trained model from the file of its weights and the description beside it, without `fit`.
+
+    InputError, naming the file, if either is missing or damaged, or if they don't fit together.
+    """
+    model = build_method(weights.parent)
+    state = load_tensors(weights, WEIGHTS)
+    with reading(weights, WEIGHTS):
+        model.load_state_dict(state)
     return model

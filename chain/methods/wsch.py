@@ -111,18 +111,14 @@ class WSCH(Method):
 
     def __init__(self, config: WSCHConfig, feature_width: int, bits: int) -> None:
         super().__init__(config, feature_width, bits)
-        width, decoder_width = config.encoder.width, config.decoder.width
+        width = config.encoder.width
         self.project = nn.Sequential(
             nn.LayerNorm(feature_width), nn.Linear(feature_width, width, bias=False)
         )
         self.encoder = nn.Sequential(SSDBlock(width), AttentionBlock(width, config.encoder.heads))
         self.hash = HashLayer(width, bits)
         self.mask_token = nn.Parameter(torch.zeros(bits))
-        self.decoder = nn.Sequential(
-            nn.Linear(bits, decoder_width, bias=False),
-            AttentionBlock(decoder_width, config.decoder.heads),
-            nn.Linear(decoder_width, feature_width),
-        )
+        self.decoder = Decoder(bits, config.decoder, feature_width)
         self.register_buffer("centres", torch.zeros(config.clusters, bits))
         self.masked_frames = self._masked(config.first_mask_ratio)
         self.task: str | None = None
@@ -154,10 +150,17 @@ class WSCH(Method):
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
         features, permutation = batch
-        (code1, error1), (code2, error2) = (
-            self._view(features, *view) for view in two_views(permutation, self.masked_frames)
-        )
-        reconstruction = error1 + error2
+        views = two_views(permutation, self.masked_frames)
+        visible, hidden = (torch.cat(frames, dim=1) for frames in zip(*views, strict=True))
+        clips, _, width = features.shape
+        shown = take(features, visible).view(2 * clips, -1, width)  # both views of each clip
+        codes = self._frame_codes(shown)
+        tokens = torch.cat([self.mask_token.expand(len(codes), 1, -1), codes], dim=1)
+        predicted = self.decoder(tokens, self.masked_frames)  # (2B, 1, F)
+        target = take(features, hidden).view(2 * clips, -1, width)
+        # As many frames are hidden in both views, so that this is the sum of their two errors.
+        reconstruction = 2 * (1 - F.cosine_similarity(predicted, target, dim=2).mean())
+        code1, code2 = codes.mean(dim=1).view(clips, 2, -1).unbind(dim=1)
         config = self.config
         if self.task is None:
             return {"loss": reconstruction, "reconstruction": reconstruction}
@@ -186,10 +189,26 @@ class WSCH(Method):
         codes = [self._frame_codes(take(features, visible)).mean(dim=1) for visible, _ in views]
         return sign(torch.cat(codes, dim=1))
 
-    def _view(self, features: Tensor, visible: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean code (B, b) of the visible frames, and 1 − mean cosine of the hidden ones."""
-        codes = self._frame_codes(take(features, visible))
-        tokens = self.mask_token.expand(*hidden.shape, -1)
-        predicted = self.decoder(torch.cat([codes, tokens], dim=1))[:, visible.shape[1] :]
-        cosine = F.cosine_similarity(predicted, take(features, hidden), dim=2)
-        return codes.mean(dim=1), 1 - cosine.mean()
+
+class Decoder(nn.Sequential):
+    """Predicts the frames that a view does not see from the codes of those that it sees.
+
+    Without positions the masked frames are all alike, so one of them is computed for all.
+    """
+
+    def __init__(self, bits: int, size: AttentionSize, feature_width: int) -> None:
+        super().__init__(
+            nn.Linear(bits, size.width, bias=False),
+            AttentionBlock(size.width, size.heads),
+            nn.Linear(size.width, feature_width),
+        )
+
+    def forward(self, tokens: Tensor, masked: int) -> Tensor:  # type: ignore[override]
+        """Predict from a mask token, which stands for `masked` of them, and V codes after it.
+
+        (B, 1 + V, b) -> (B, 1, F).
+        """
+        block = self[1]
+        assert isinstance(block, AttentionBlock)
+        predicted: Tensor = self[2](block.of_first(self[0](tokens), masked))
+        return predicted

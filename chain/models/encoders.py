@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from chain.models.dropout import Dropout
 from chain.models.mc_mlp import MCMLP, check_width
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
@@ -35,7 +36,7 @@ class TemporalEncoder(nn.Module):
 
     def __init__(self, config: EncoderConfig, feature_width: int, frames: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.project = nn.Linear(feature_width, config.width)
         self.mix: nn.Module
         places = None

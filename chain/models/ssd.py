@@ -69,17 +69,34 @@ class SSDBlock(nn.Module):
         self.out = nn.Linear(inner, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        length = tokens.shape[1]
         values, gate = self.expand(self.norm(tokens)).chunk(2, dim=2)  # (B, T, 2W) each
-        values = self.convolution(values.mT)[:, :, :length].mT
+        values = self._convolved(values)
         step, keys, queries = self.read(values).split(self.sizes, dim=2)
         step = F.softplus(step + self.step_bias)  # (B, T, H)
-        values = values.unflatten(2, (len(self.skip), -1))  # (B, T, H, P)
+        values = values.view(*values.shape[:2], len(self.skip), -1)  # (B, T, H, P)
         log_decay = -step * self.log_rate.exp()
         mixed = ssd(values * step[..., None], log_decay, keys, queries)
         mixed = mixed + self.skip[:, None] * values
         block: Tensor = tokens + self.out(mixed.flatten(2) * F.silu(gate))
         return block
+
+    def _convolved(self, values: Tensor) -> Tensor:
+        """The convolution (B, T, 2W) -> (B, T, 2W), a product for each tap and member of a pair.
+
+        With two channels a group, this takes a tenth of the time of the layer's own `forward`.
+        """
+        batch, length, _ = values.shape
+        around = F.pad(values, (0, 0, TAPS - 1, 0))
+        pairs = around.view(batch, length + TAPS - 1, -1, 2)
+        other = pairs.flip(3).flatten(2)  # the pair's other channel
+        weight = self.convolution.weight.view(-1, 2, 2, TAPS)
+        own = weight.diagonal(dim1=1, dim2=2).permute(1, 0, 2)  # (taps, W, 2)
+        across = weight.flip(2).diagonal(dim1=1, dim2=2).permute(1, 0, 2)
+        total = torch.zeros_like(values)
+        for tap, (mine, its) in enumerate(zip(own.flatten(1), across.flatten(1), strict=True)):
+            places = slice(tap, tap + length)
+            total = total + around[:, places] * mine + other[:, places] * its
+        return total
 
 
 class AttentionBlock(nn.Module):
@@ -93,3 +110,10 @@ class AttentionBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         block: Tensor = tokens + self.attention(self.norm(tokens))
         return block
+
+    def of_first(self, tokens: Tensor, times: int) -> Tensor:
+        """What `forward` gives for the first token if it stands there `times` times: (B, 1, W)."""
+        count = torch.ones(tokens.shape[1], device=tokens.device)
+        count[0] = times
+        first: Tensor = self.attention(self.norm(tokens), queries=1, bias=count.log())
+        return tokens[:, :1] + first

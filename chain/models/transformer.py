@@ -39,11 +39,19 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * inner, bias=bias)
         self.out = nn.Linear(inner, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(
+        self, tokens: Tensor, queries: int | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        """What the first `queries` tokens read, or all: (B, T, W) -> (B, queries, W).
+
+        `bias` (T,) is added to the scores of the tokens that are read.
+        """
         batch, length, _ = tokens.shape
         qkv = self.qkv(tokens).view(batch, length, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, T, head width) each
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        query = query[:, :, :queries]
+        mask = None if bias is None else bias.to(query.dtype).expand(query.shape[2], -1)
+        mixed = F.scaled_dot_product_attention(query, key, value, mask)
         projected: Tensor = self.out(mixed.transpose(1, 2).flatten(2))  # (B, T, W)
         return projected
 

@@ -10,12 +10,26 @@ import hashlib
 import io
 import tokenize
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("chain", "stages")
+LIBRARIES = (
+    "av",
+    "efficientnet-lite-pytorch",
+    "numpy",
+    "open_clip_torch",
+    "scipy",
+    "torch",
+    "torchvision",
+)
+"""Libraries whose version may change what is computed for a clip."""
 INFRASTRUCTURE = {
-    "chain/__init__.py": "holds the version",
+    "chain/__init__.py": "holds the version, and imports hashers when a program asks for them",
     "chain/core/errors.py": "holds the wording of errors",
     "chain/core/processes.py": "decides which process computes a job, not what it computes",
     "chain/core/runtime.py": "chooses device and threads, which DVC does not track",
@@ -47,6 +61,15 @@ def code_of(entry: Path, root: Path) -> dict[str, str]:
     data = {file for module in found for file in _data(module.parent)}
     paths = sorted(path.relative_to(root).as_posix() for path in found | data)
     return {name: _hash(root / name) for name in paths if name not in INFRASTRUCTURE}
+
+
+def made_by(module: Path) -> dict[str, Any]:
+    """The hash of each file that `module`, one of ours, runs, and the versions of libraries."""
+    versions = dict.fromkeys(LIBRARIES, "not installed")
+    for library in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            versions[library] = version(library)
+    return {"code": code_of(module.resolve(), ROOT), "libraries": versions}
 
 
 def code_text(source: str) -> str:

@@ -11,9 +11,12 @@ from chain.core.errors import InputError
 from chain.core.params import PARAMS, leaves, merge
 from chain.methods import METHODS, method_class, method_config
 from chain.methods.base import MethodConfig
+from chain.pipeline.fit import FIT, KEYS, PHASES
 
 ALL = "all"
 """The block that is meant for every method which has such parameters."""
+JUNK = ("extra_forbidden", "literal_error", "_type")
+"""How pydantic's names of errors end that no other parameter of a run can mend."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Layers:
     """The blocks `methods` of `params.yaml` and of a data set's profile.
 
     A later layer overrides an earlier one: `all` and the method's block of `params.yaml`, `all` and
-    the method's block of the profile, and at last what an ablation changes.
+    the method's block of the profile, and at last what an ablation changes. Where the last layer
+    that sets a size says `fit` (`chain/pipeline/fit.py`), `config` has the published number from
+    the layers below, and `fits` names the key.
     """
 
     published: Mapping[str, Mapping[str, Any]]
@@ -38,7 +43,10 @@ class Layers:
     profile_file: Path = PARAMS
 
     def check(self) -> None:
-        """InputError if a block belongs to no method, or a key of `all` to none of them."""
+        """InputError if a block belongs to no method, if a key of `all` belongs to none of them,
+
+        or if a block of a method, used or not, does not pass `check_unused`.
+        """
         for layer in (Layer(self.published, "methods"), self._profile()):
             for name in layer.tree:
                 if name not in (ALL, *METHODS):
@@ -55,6 +63,20 @@ class Layers:
                     raise InputError(
                         f"{layer.file}: {layer.key}.{ALL}.{key}: no method has this parameter"
                     )
+        for name in METHODS:
+            if name in self.published:
+                self.check_unused(name)
+
+    def check_unused(self, method: str, change: Layer | None = None) -> None:
+        """InputError for a key or value that the method could never have.
+
+        What only this data set does not allow is no fault of parameters that the run does not use.
+        """
+        try:
+            self._validated(method, change)
+        except ValidationError as error:
+            if error.errors()[0]["type"].endswith(JUNK):
+                self.config(method, change)
 
     def config(self, method: str, change: Layer | None = None) -> MethodConfig:
         """The merged parameters.
@@ -64,14 +86,37 @@ class Layers:
         """
         if method not in self.published:
             raise InputError(f"{PARAMS}: methods: no block {method!r} ({{}} will do)")
-        layers = [*self._of(method), *([change] if change else [])]
-        tree = merge(*(layer.tree for layer in layers))
         try:
-            return method_class(method).Config.model_validate(tree)
+            return self._validated(method, change)
         except ValidationError as error:
             keys = error.errors()[0]["loc"]
+        layers = self._all(method, change)
+        tree = self._merged(method, change)
         at_fault = next((layer for layer in reversed(layers) if _sets(layer.tree, keys)), layers[1])
         return method_config(method, tree, key=at_fault.key, file=at_fault.file)  # raises it
+
+    def fits(self, method: str, change: Layer | None = None) -> list[str]:
+        """The dotted keys of the sizes that follow the number of training clips, sorted."""
+        layers = [*self._of(method), *([change] if change else [])]
+        tree = leaves(merge(*(layer.tree for layer in layers)))
+        return sorted(key for key, value in tree.items() if value == FIT)
+
+    def _merged(self, method: str, change: Layer | None) -> dict[str, Any]:
+        """The merged parameters. A phase that says `fit` has its published share of the epochs."""
+        trees = [layer.tree for layer in self._all(method, change)]
+        tree, published = merge(*trees), merge(*trees[:2])
+        now, before = (leaves(one).get("training.epochs") for one in (tree, published))
+        for phase in PHASES & set(self.fits(method, change)) & tree.keys():
+            if isinstance(now, int) and isinstance(before, int) and isinstance(tree[phase], int):
+                tree[phase] = tree[phase] * now // max(before, 1)
+        return tree
+
+    def _validated(self, method: str, change: Layer | None) -> MethodConfig:
+        return method_class(method).Config.model_validate(self._merged(method, change))
+
+    def _all(self, method: str, change: Layer | None) -> list[Layer]:
+        layers = [*self._of(method), *([change] if change else [])]
+        return [_published(layer, method_class(method).Config) for layer in layers]
 
     def _profile(self) -> Layer:
         return Layer(self.profile, "methods", self.profile_file)
@@ -82,6 +127,26 @@ class Layers:
             shared = applicable(block.tree.get(ALL, {}), schema)
             yield Layer(shared, f"{block.key}.{ALL}", block.file)
             yield Layer(block.tree.get(method, {}), f"{block.key}.{method}", block.file)
+
+
+def _published(layer: Layer, schema: type[BaseModel]) -> Layer:
+    """The layer without what says `fit`. InputError if something does that can't follow."""
+    known = KEYS & leaves(applicable(layer.tree, schema)).keys()
+    for key, value in leaves(layer.tree).items():
+        if value == FIT and key not in known:
+            raise InputError(
+                f"{layer.file}: {layer.key}.{key}: {FIT!r} is only for sizes of the method that "
+                f"follow the number of training clips ({', '.join(sorted(KEYS))})"
+            )
+    return Layer(_without_fit(layer.tree), layer.key, layer.file)
+
+
+def _without_fit(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_fit(value) if isinstance(value, Mapping) else value
+        for key, value in tree.items()
+        if value != FIT
+    }
 
 
 def applicable(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:

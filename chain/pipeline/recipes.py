@@ -4,14 +4,17 @@ A recipe is a dependency of the trainings that follow it. So DVC trains anew wha
 change of `params.yaml`, of a data set's profile or of a method's code, and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chain.core.errors import InputError
+from pydantic import Field
+
+from chain.core.errors import reading
 from chain.core.files import write_json
-from chain.core.params import Parameters
-from chain.methods import method_class
+from chain.core.params import Parameters, leaves
+from chain.methods import method_config
 from chain.methods.base import MethodConfig
+from chain.pipeline.fit import PUBLISHED_FROM, fitted
 
 UNCHANGED = "default"
 """What tables call the method without a change."""
@@ -25,26 +28,54 @@ class Recipe(Parameters):
     """Complete parameters by the name of the variant; a plain training has `UNCHANGED` alone."""
     code: dict[str, str]
     """Hashes of the method's files (`chain.pipeline.code`)."""
+    fit: dict[str, list[str]] = Field(default_factory=dict)
+    """The dotted keys at which a variant follows the number of clips (`chain.pipeline.fit`)."""
 
-    def configs(self) -> dict[str, MethodConfig]:
-        """The parameters of each variant, as the method's own schema."""
-        schema = method_class(self.method).Config
-        return {name: schema.model_validate(tree) for name, tree in self.variants.items()}
+    def configs(self, clips: int) -> dict[str, MethodConfig]:
+        """The parameters of each variant for so many training clips, as the method's own schema.
+
+        InputError if a size that follows the clips does not go with what a profile states.
+        """
+        return {
+            name: method_config(
+                self.method,
+                fitted(tree, set(self.fit.get(name, [])), clips),
+                key=f"methods.{self.method}",
+            )
+            for name, tree in self.variants.items()
+        }
+
+    def chosen(self, clips: int) -> list[str]:
+        """A line for each variant in which sizes follow the number of clips: what they are."""
+        configs = self.configs(clips)
+        lines = []
+        for name, keys in self.fit.items():
+            values = leaves(configs[name].model_dump())
+            sizes = ", ".join(f"{key} {values[key]}" for key in keys)
+            lines.append(f"{self.method} ({name}), fit to {clips} training clips: {sizes}")
+        return lines
 
 
 def write_recipe(
-    path: Path, method: str, configs: Mapping[str, MethodConfig], code: Mapping[str, str]
+    path: Path,
+    method: str,
+    configs: Mapping[str, MethodConfig],
+    code: Mapping[str, str],
+    fits: Mapping[str, Sequence[str]],
 ) -> None:
-    """Write the recipe of `configs`, variants of a method by name."""
+    """Write the recipe of `configs`, variants of a method by name; `fits` may name more variants.
+
+    A recipe in which nothing follows the number of clips has no `fit`.
+    """
     variants = {name: config.model_dump(mode="json") for name, config in configs.items()}
-    write_json(path, Recipe(method=method, variants=variants, code=dict(code)).model_dump())
+    fit = {name: list(fits[name]) for name in configs if fits.get(name)}
+    recipe = Recipe(method=method, variants=variants, code=dict(code), fit=fit)
+    write_json(path, recipe.model_dump(exclude_defaults=True))
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read what `write_recipe` wrote. Raises InputError if the file is missing or no recipe."""
-    try:
-        return Recipe.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro check`") from None
-    except ValueError:
-        raise InputError(f"{path}: not a recipe; run `dvc repro check`") from None
+    with reading(path, "a recipe", "run `dvc repro check`"):
+        recipe = Recipe.model_validate_json(path.read_text())
+        recipe.configs(PUBLISHED_FROM)  # so that a damaged one is noticed here
+    return recipe

@@ -1,5 +1,6 @@
 """The schema of `params.yaml` and of a data set's profile, and checks that cross their parts."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self
 
@@ -9,7 +10,7 @@ from chain.backbones.networks import DeclaredBackbone
 from chain.backbones.pretraining import PretrainConfig
 from chain.backbones.weights import check_source, resolve
 from chain.core.errors import InputError
-from chain.core.params import PARAMS, Parameters, parse, profile_path
+from chain.core.params import PARAMS, Parameters, Seed, parse, profile_path
 from chain.core.runtime import RuntimeConfig, find_device
 from chain.datasets.manifest import Roles
 from chain.datasets.sources import has_feature_files, source_config
@@ -31,9 +32,16 @@ def _no_name_twice(names: list[str]) -> list[str]:
     return names
 
 
+def _is_name(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_-]*", text):
+        raise ValueError("a name has only letters (a to z), digits, _ and -, and no - in front")
+    return text
+
+
 CodeLength = Annotated[int, Field(ge=8, multiple_of=8)]
-Seed = Annotated[int, Field(ge=0)]
-Names = Annotated[list[str], AfterValidator(_no_name_twice)]
+Name = Annotated[str, AfterValidator(_is_name)]
+"""It becomes a part of file names, of commands and of tables."""
+Names = Annotated[list[Name], AfterValidator(_no_name_twice)]
 SomeNames = Annotated[Names, Field(min_length=1)]
 
 
@@ -55,7 +63,7 @@ class FiguresConfig(Parameters):
     seed: Seed
 
 
-class Variants(RootModel[dict[str, dict[str, Any]]]):
+class Variants(RootModel[dict[Name, dict[str, Any]]]):
     """One table of ablations: the changes of a method's parameters by the name of the variant."""
 
     @model_validator(mode="after")
@@ -72,7 +80,7 @@ class AblationsConfig(Parameters):
 
     tables: Names
     """Those that are made, by their names in `variants`."""
-    variants: dict[str, dict[str, Variants]]
+    variants: dict[str, dict[Name, Variants]]
     """Method -> table -> variants; no two tables have the same name."""
 
     @model_validator(mode="after")
@@ -97,7 +105,7 @@ class Experiment(Parameters):
 
     datasets: SomeNames
     """Those of which the tables tell; the first is the headline's."""
-    method: str
+    method: Name
     bits: CodeLength
     seed: Seed
     repeats: Annotated[int, Field(ge=1)]
@@ -147,6 +155,8 @@ class Checked:
             method_class(name)
         _known("method", experiment.method, experiment.grid.methods, "not among grid.methods")
         _known("grid.methods", "chain", experiment.grid.methods, "has to be among them")
+        if experiment.seed + experiment.repeats > 2**32:
+            raise InputError(f"{PARAMS}: repeats: seed + repeats is more than 2**32; lower it")
         find_device(experiment.runtime)
         topk = experiment.evaluation.topk
         if experiment.figures.k not in topk:
@@ -158,6 +168,7 @@ class Checked:
                 self.config(name, method)
             for table in ablations.tables:
                 self.variants(name, table)
+            self._check_other_tables(name)
 
     def config(self, dataset: str, method: str) -> MethodConfig:
         """The parameters of a method on a data set."""
@@ -184,6 +195,17 @@ class Checked:
                 found[variant] = config
         return method, found
 
+    def fits(self, dataset: str, method: str, table: str | None = None) -> dict[str, list[str]]:
+        """The keys of the sizes that follow the number of clips, by the variants of a table.
+
+        Without a table, the method itself is the only variant.
+        """
+        layers = self._layers(dataset)
+        if table is None:
+            return {UNCHANGED: layers.fits(method)}
+        variants = self.experiment.ablations.variants[method][table].root
+        return {name: layers.fits(method, Layer(tree, table)) for name, tree in variants.items()}
+
     @property
     def left_out(self) -> list[str]:
         """A line for each data set with ablations that `variants` leaves out."""
@@ -206,6 +228,9 @@ class Checked:
 
     def _check_profile(self, name: str, profile: Profile) -> None:
         file = profile_path(name)
+        kind = profile.source.get("kind")
+        if not isinstance(kind, str):
+            raise InputError(f"{file}: source.kind: not a name ({kind!r})")
         ready = has_feature_files(source_config(profile.source, "source", file))
         for key in ("decode", "backbone", "bank"):
             if (getattr(profile, key) is None) != ready:
@@ -213,11 +238,18 @@ class Checked:
                 source = "ready-made features (source.kind: features)"
                 reason = f"{source} have no pixels" if ready else f"only {source} do without it"
                 raise InputError(f"{file}: {key}: {state}: {reason}")
-        for kind in profile.bank.spatial if profile.bank else ():
-            self.experiment.augment.scaled(STRENGTHS[kind])
+        for spatial in profile.bank.spatial if profile.bank else ():
+            self.experiment.augment.scaled(STRENGTHS[spatial])
         if profile.backbone:
             check_source(profile.backbone, f"{file}: backbone")
             resolve(profile.backbone, "backbone", file)
+
+    def _check_other_tables(self, dataset: str) -> None:
+        for method, tables in self.experiment.ablations.variants.items():
+            for table, variants in tables.items():
+                for variant, change in variants.root.items():
+                    place = f"ablations.variants.{method}.{table}.{variant}"
+                    self._layers(dataset).check_unused(method, Layer(change, place))
 
     def _check_frames(self, dataset: str, place: str, config: MethodConfig) -> None:
         profile, file = self.profiles[dataset], profile_path(dataset)
@@ -229,6 +261,9 @@ class Checked:
             raise InputError(
                 f"{file}: {key}: {stored} is less than the {config.frames} frames of {place}"
             )
+        parts = getattr(config, "parts", 1)
+        if parts > stored:
+            raise InputError(f"{file}: {key}: {stored} is less than {place}.parts, {parts}")
 
     def _missing_views(self, dataset: str, place: str, config: MethodConfig) -> str:
         """Why a data set has no views for `config`, which stands at `place`; empty if it has."""

@@ -6,7 +6,7 @@ import pandas as pd
 
 from chain.claims.decide import NOT_REPRODUCED, REPRODUCED
 from chain.results.at_k import at_k
-from chain.results.floors import best_floats
+from chain.results.floors import TRAINING_FREE, best_floats
 from chain.results.labels import dataset_label, method_label, ordered
 from chain.results.score_cells import mean_and_sd
 from chain.results.table import Table
@@ -26,24 +26,26 @@ def answers(scores: pd.DataFrame, floats: pd.DataFrame, bits: int, k: int, seeds
 def answer(
     scores: pd.DataFrame, floats: pd.DataFrame, dataset: str, bits: int, k: int, seeds: int
 ) -> str:
-    """Two sentences on one data set, with codes of `bits` bits and strict mAP@`k`.
+    """A few sentences on one data set, with codes of `bits` bits and strict mAP@`k`.
 
-    The first names the method with the highest mean over `seeds` seeds. The second says how far it
-    is from ConMH and from the best variant of the float features that the codes are made from, and
-    which methods do not beat these features. If the data set lacks this K, both tell of the largest
-    smaller one.
+    The first names the method with the highest mean over `seeds` seeds, or the only method. The
+    second says how far it is from ConMH and from the best variant of the float features that the
+    codes are made from, and which methods do not beat these features. If there are other code
+    lengths, the last names the best method at each, and says whether it beats every floor. If the
+    data set lacks this K, all tell of the largest smaller one.
 
     `scores` has columns dataset, method, bits, k, map_strict and, for several seeds, sd_strict.
     `floats` has columns dataset, variant, k and map_strict.
     """
-    cell = at_k(scores[(scores["dataset"] == dataset) & (scores["bits"] == bits)], k)
-    k = cell["k"].iloc[0]
+    lengths = at_k(scores[scores["dataset"] == dataset], k)
+    cell, k = lengths[lengths["bits"] == bits], lengths["k"].iloc[0]
     rows = {str(row["method"]): row for row in cell.to_dict("records")}
     means = {method: float(rows[method]["map_strict"]) for method in ordered(rows)}
     best = max(means, key=lambda method: means[method])
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
+    standing = "has the highest mean" if len(means) > 1 else "is the only method,"
     first = (
-        f"On {dataset_label(dataset)}, {method_label(best)} has the highest mean with {bits}-bit "
+        f"On {dataset_label(dataset)}, {method_label(best)} {standing} with {bits}-bit "
         f"codes: its mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, {spread})."
     )
     ranked = best_floats(floats[(floats["dataset"] == dataset) & (floats["k"] == k)])
@@ -60,6 +62,14 @@ def answer(
     if below:
         verb = "does" if len(below) == 1 else "do"
         second += f" {_listed(below)} {verb} not beat these features."
+    others = [
+        f"{method_label(row['method'])} with {row['bits']} bits ({row['map_strict']:.3f}, "
+        f"{_standing(row['method'], row['map_strict'], without_code)})"
+        for _, length in lengths[lengths["bits"] != bits].groupby("bits")
+        for row in length.nlargest(1, "map_strict").to_dict("records")
+    ]
+    if others:
+        second += f" At the other code lengths the highest mean is that of {_listed(others)}."
     return f"{first} {second}"
 
 
@@ -74,6 +84,13 @@ def claims_answer(claims: Table) -> str:
         f"Of the {len(verdicts)} rows in the table of the paper's claims, {held} are reproduced "
         f"and {fell} are not.{undecided}"
     )
+
+
+def _standing(method: str, mean: float, without_code: float) -> str:
+    """How the best method of a code length stands to the floors, some of which are methods too."""
+    if mean <= without_code:
+        return "not above the float features"
+    return "without training" if method in TRAINING_FREE else "above every floor"
 
 
 def _gap(ours: float, theirs: float) -> str:

@@ -13,6 +13,7 @@ from chain.results.labels import dataset_label
 from chain.results.table import Table
 
 GALLERY = "retrieved/retrieved.png"
+LOCAL_TASKS = "The local tasks"
 FIGURES = {  # heading -> file and caption, in the order of the report
     "Retrieval": {
         "figures/map_strict.png": "mAP@K, strict protocol: mean and sd over seeds",
@@ -23,9 +24,12 @@ FIGURES = {  # heading -> file and caption, in the order of the report
         "figures/category_gain.png": "CHAIN against ConMH, category by category",
     },
     "Codes": {"retrieved/tsne.png": "t-SNE of the codes of the first categories"},
-    "The local tasks": {
-        "local_tasks/scenes.png": "Scenes that affinity propagation finds in a few queries",
-        "local_tasks/order.png": "Where the order task puts the frames of shuffled queries",
+    LOCAL_TASKS: {
+        "local_tasks/order.png": "Where the order task puts the frames that were moved",
+        "local_tasks/scenes.png": "Scenes that affinity propagation finds in a few queries, and in "
+        "joins of two clips",
+        "local_tasks/reversal.png": "Codes of a clip and its reversal, 64 bits: mean and sd over "
+        "seeds",
     },
     "Training": {"figures/learning_curves.png": "The parts of each loss, epoch by epoch"},
 }
@@ -39,8 +43,8 @@ def report_sections(
 ) -> tuple[Section, ...]:
     """All sections that have something to show, the answer first.
 
-    `tables` are those of the stages retrieval, claims, ablations, transfer and cost, by these
-    names; `plots` is the folder of the pictures that were drawn.
+    `tables` are those of the stages retrieval, claims, ablations, local_tasks, transfer and
+    cost, by these names; `plots` is the folder of the pictures that were drawn.
     """
     sensitivity = tuple(
         Figure(path, "Sensitivity to each parameter")
@@ -50,7 +54,7 @@ def report_sections(
         opening_section([*answers, *map(claims_answer, tables["claims"][:1])], plots),
         result_section(scores, tables["retrieval"]),
         Section("Claims of the paper", RULE.replace("*", ""), tables["claims"]),
-        *figure_sections(plots),
+        *figure_sections(plots, {LOCAL_TASKS: tables["local_tasks"]}),
         Section(
             "Ablations",
             "Each variant changes one thing; default is the method as it stands above.",
@@ -99,8 +103,11 @@ def result_section(scores: pd.DataFrame, tables: tuple[Table, ...]) -> Section:
     )
 
 
-def figure_sections(plots: Path) -> tuple[Section, ...]:
-    """One section for each heading of `FIGURES`, with those of its pictures that were drawn."""
+def figure_sections(plots: Path, tables: Mapping[str, tuple[Table, ...]]) -> tuple[Section, ...]:
+    """One section for each heading of `FIGURES`, with those of its pictures that were drawn.
+
+    `tables` are those that stand in a section, by its heading.
+    """
     sections = []
     for heading, captions in FIGURES.items():
         drawn = tuple(
@@ -109,5 +116,5 @@ def figure_sections(plots: Path) -> tuple[Section, ...]:
             if (plots / name).exists()
         )
         if drawn:
-            sections.append(Section(heading, figures=drawn))
+            sections.append(Section(heading, tables=tables.get(heading, ()), figures=drawn))
     return tuple(sections)

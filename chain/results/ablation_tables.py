@@ -21,8 +21,7 @@ TITLES = {
     "preference": "Scenes: preference of affinity propagation",
     "temperature": "Temperature",
     "strength": "Strength of the spatial augmentation",
-    "order": "Weight of the order task",
-    "scene": "Weight of the scene task",
+    "order": "Form of the order task",
     "additions": "Additions",
 }
 

@@ -1,15 +1,20 @@
 """Results read back by cell, which is one data set, method and code length of the grid."""
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
+
+from chain.core.errors import reading
+from chain.results.score_files import COLUMNS, read_table
 
 CELL = ("dataset", "method", "bits")
 FLOATS = "float_features"
 """What stands in a method's place for the CNN's features, which have no code length."""
+FLOAT_COLUMNS = {"map": ["variant", "k", "map_strict"], "queries": ["variant", "id"]}
+"""The same for the float features, which come from no seed."""
 
 
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
@@ -20,7 +25,8 @@ def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str)
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset, method=method, bits=bits)
+    columns = [*COLUMNS[table], "seed"]
+    return read_table(path, columns).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
@@ -28,7 +34,7 @@ def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:
     path = artifacts / "evaluations" / dataset / FLOATS / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset)
+    return read_table(path, FLOAT_COLUMNS[table]).assign(dataset=dataset)
 
 
 def read_all_floats(artifacts: Path, datasets: Sequence[str]) -> pd.DataFrame:
@@ -41,18 +47,14 @@ def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.Da
     path = artifacts / "ablations" / dataset / name / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    return read_table(path).assign(dataset=dataset)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of scores, in which ids and names of variants stay text (`001`, `NA`)."""
-    return pd.read_csv(path, dtype={"id": str, "variant": str}, keep_default_na=False)
+    return read_table(path, [*COLUMNS[table], "seed", "variant"]).assign(dataset=dataset)
 
 
 def read_notes(artifacts: Path, dataset: str) -> list[str]:
     """Read what a data set's source has to say about it, such as which files are missing."""
-    notes: list[str] = json.loads((artifacts / "clips" / dataset / "notes.json").read_text())
-    return notes
+    path = artifacts / "clips" / dataset / "notes.json"
+    with reading(path, "a list of notes"):
+        return TypeAdapter(list[str]).validate_json(path.read_bytes())
 
 
 def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.DataFrame:
@@ -60,7 +62,8 @@ def read_history(artifacts: Path, dataset: str, method: str, bits: int) -> pd.Da
     path = artifacts / "models" / dataset / f"{method}_{bits}" / "history.csv"
     if not path.exists():
         return pd.DataFrame()
-    return pd.read_csv(path).assign(dataset=dataset, method=method, bits=bits)
+    columns = ["epoch", "lr", "loss", "seed"]
+    return read_table(path, columns).assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_grid(

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, reading
 from chain.core.files import replacing
 
 ABSENT = "–"
@@ -90,8 +90,9 @@ def write_tables(
 
 
 def read_tables(data: Path) -> tuple[Table, ...]:
-    """The tables that `write_tables` wrote to `data`."""
-    return _TABLES.validate_json(data.read_bytes())
+    """The tables that `write_tables` wrote to `data`. InputError if the file is damaged."""
+    with reading(data, "tables of results"):
+        return _TABLES.validate_json(data.read_bytes())
 
 
 def _cell(value: Any) -> Cell:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.core.errors import InputError
+from chain.core.errors import REPRO, InputError, reading
 from chain.core.files import write_csv
 
 IDS = "ids.csv"
@@ -101,30 +101,31 @@ def save_codes(folder: Path, ids: Sequence[str], codes: Mapping[int, NDArray[np.
         np.save(folder / f"seed_{seed}.npy", np.ascontiguousarray(packed))
 
 
-def load_codes(folder: Path, seed: int) -> Codes:
-    """Read the codes of one seed that `save_codes` wrote.
+def load_codes(folder: Path, seed: int, clips: pd.DataFrame, bits: int) -> Codes:
+    """Read the codes of one seed that `save_codes` wrote, of `clips` (with a column id).
 
-    Raises InputError naming the file if one is missing or damaged, or if codes and ids do not fit
-    together.
+    Raises InputError naming the file if one is missing or damaged, if codes and ids do not fit
+    together, or if they are not the codes of those clips, in their order and of that length.
     """
     path, names = folder / f"seed_{seed}.npy", folder / IDS
-    try:
-        with path.open("rb") as file:
-            packed = np.lib.format.read_array(file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError):
-        raise InputError(f"{path}: not a file of codes (.npy)") from None
-    try:
+    with reading(path, "a file of codes (.npy)"), path.open("rb") as file:
+        packed = np.lib.format.read_array(file)
+    with reading(names, "a table of ids (.csv with the column `id`)"):
         ids = pd.read_csv(names, dtype=str, keep_default_na=False)["id"]
-    except FileNotFoundError:
-        raise InputError(f"{names}: no such file") from None
-    except (OSError, ValueError, KeyError):
-        raise InputError(f"{names}: not a table of ids (.csv with the column `id`)") from None
     try:
-        return Codes(ids.to_numpy(dtype=np.str_), packed)
+        codes = Codes(ids.to_numpy(dtype=np.str_), packed)
+        check_codes(codes, clips)
     except InputError as error:
-        raise InputError(f"{path} with {IDS}: {error}") from None
+        raise InputError(f"{path} with {IDS}: {error}; {REPRO}") from None
+    if codes.bits != bits:
+        raise InputError(f"{path}: codes of {codes.bits} bits, not of {bits}; {REPRO}")
+    return codes
+
+
+def check_codes(codes: Codes, clips: pd.DataFrame) -> None:
+    """Raise InputError if `codes` are not those of `clips` (with a column id), in their order."""
+    if codes.ids.tolist() != clips["id"].tolist():
+        raise InputError("the codes are not those of the data set's clips")
 
 
 def code_statistics(codes: NDArray[np.uint8]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from chain.core.params import Parameters
 
@@ -13,6 +13,14 @@ class EvaluationConfig(Parameters):
 
     topk: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
     """The values of K of mAP@K; those above the size of a database are left out there."""
+
+    @field_validator("topk")
+    @classmethod
+    def _no_k_twice(cls, topk: list[int]) -> list[int]:
+        for k in topk:
+            if topk.count(k) > 1:
+                raise ValueError(f"{k} is listed twice")
+        return topk
 
 
 def usable(topk: Sequence[int], database: int) -> list[int]:

@@ -1,10 +1,13 @@
 """Evaluation of binary codes under two protocols.
 
 `ssvh` is how the video hashing literature computes mAP@K: the query's own copy stays in the ranking
-and AP is divided by K. `strict` leaves that copy out, divides by min(K, relevant) and averages over
-the orders of tied items.
+and AP is divided by K. Tied items keep one order, that of the hashes of their ids. A database is
+often sorted by category, and its own order would then favour whatever an item's neighbours are.
+`strict` leaves the query's copy out, divides by min(K, relevant) and averages over the orders of
+tied items.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 
 from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
-from chain.retrieval.codes import Codes, take
+from chain.retrieval.codes import Codes, check_codes, take
 from chain.retrieval.config import usable
 from chain.retrieval.hamming import compare
 from chain.retrieval.metrics import (
@@ -81,12 +84,12 @@ def evaluate(
     """Evaluate Q queries against N database items, labelled (Q, C) and (N, C), at each K.
 
     An item is relevant if it shares a label with the query. Items with the same id are the same
-    item. Raises InputError if a K is not in 1..N, the code lengths differ, the labels do not match
-    the codes, or no query has a relevant item.
+    item. The order of the database has no effect. Raises InputError if a K is not in 1..N, the code
+    lengths differ, the labels do not match the codes, or no query has a relevant item.
     """
-    relevance = checked_relevance(
-        len(queries.ids), len(database.ids), query_labels, database_labels, topk
-    )
+    check_counts(len(queries.ids), len(database.ids), query_labels, database_labels, topk)
+    order = order_by_hash(database.ids)
+    database, relevance = take(database, order), Relevance(query_labels, database_labels[order])
     exclude = self_matches(queries.ids, database.ids)
     items, relevant, indices = compare(queries.codes, database.codes, relevance, exclude, max(topk))
     answerable = np.any(relevant, axis=1)
@@ -112,8 +115,9 @@ def evaluate_roles(
 
     `codes` and `index` hold all clips, in the same order. The K above the database's size are left
     out (`chain.retrieval.config.usable`). Returns the tables of `Evaluation.tables`. Raises
-    InputError as `evaluate` does.
+    InputError as `evaluate` does, and if the codes are not those of the clips.
     """
+    check_codes(codes, index)
     labels, _ = label_matrix(index["labels"])
     query, database = select(index, roles.query), select(index, roles.database)
     result = evaluate(
@@ -137,14 +141,23 @@ def stack_seeds(tables: Mapping[int, dict[str, pd.DataFrame]]) -> dict[str, pd.D
     }
 
 
-def checked_relevance(
+def order_by_hash(ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """The places (N,) of the ids in the order of their SHA-256, which has nothing to do with them.
+
+    So the same items come in the same order, however the list that holds them is sorted.
+    """
+    digests = [hashlib.sha256(one.encode()).digest() for one in ids.tolist()]
+    return np.array(sorted(range(len(ids)), key=digests.__getitem__), dtype=np.int64)
+
+
+def check_counts(
     queries: int,
     database: int,
     query_labels: NDArray[np.bool_],
     database_labels: NDArray[np.bool_],
     topk: Sequence[int],
-) -> Relevance:
-    """Return the relevance of the items to the queries, once labels and K are known to fit."""
+) -> None:
+    """Raise InputError unless each item has a row of labels and the database has K items."""
     for k in topk:
         if not 1 <= k <= database:
             raise InputError(f"K = {k}: must be between 1 and the size of the database, {database}")
@@ -154,7 +167,6 @@ def checked_relevance(
     ):
         if len(labels) != count:
             raise InputError(f"{name} labels: {len(labels)} rows for {count} items")
-    return Relevance(query_labels, database_labels)
 
 
 def _by_radius(items: NDArray[np.int64], relevant: NDArray[np.int64]) -> pd.DataFrame:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from chain.core.errors import InputError
 from chain.datasets.manifest import Roles, label_matrix, select
 from chain.retrieval.config import usable
-from chain.retrieval.evaluate import checked_relevance
+from chain.retrieval.evaluate import check_counts
 from chain.retrieval.metrics import average_precision
-from chain.retrieval.relevance import self_matches
+from chain.retrieval.relevance import Relevance, self_matches
 
 BLOCK = 2**23  # similarities that are in memory at once: 32 MiB
 
@@ -40,9 +40,8 @@ def float_ap_strict(
     Raises InputError if a K is not in 1..N, the widths differ, a feature is not finite, the labels
     do not match the features, or no query has a relevant item.
     """
-    relevance = checked_relevance(
-        len(query_ids), len(database_ids), query_labels, database_labels, topk
-    )
+    check_counts(len(query_ids), len(database_ids), query_labels, database_labels, topk)
+    relevance = Relevance(query_labels, database_labels)
     queries = _unit("query", query_features, len(query_ids))
     database = _unit("database", database_features, len(database_ids))
     if queries.shape[1] != database.shape[1]:

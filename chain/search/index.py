@@ -13,16 +13,15 @@ import faiss
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from chain.core.errors import InputError
+from chain.core.errors import REPRO, InputError, reading
 from chain.core.files import replacing, write_json
 from chain.core.params import Parameters
 from chain.datasets.manifest import file_sha256, select
-from chain.retrieval.codes import Codes, take
+from chain.retrieval.codes import Codes, check_codes, take
 
 Count = Annotated[int, Field(ge=1)]
-REPRO = "run `dvc repro`"
 
 
 class HNSWConfig(Parameters):
@@ -159,8 +158,7 @@ def database_codes(codes: Codes, clips: pd.DataFrame, split: str | None) -> Code
     An index over them gives clips at the same distance in the order of their ids. Raises InputError
     if `codes` are not those of `clips`, or no clip is in the split.
     """
-    if codes.ids.tolist() != clips["id"].tolist():
-        raise InputError("index: the codes are not those of the data set's clips")
+    check_codes(codes, clips)
     rows = np.arange(len(clips)) if split is None else select(clips, split)
     return take(codes, rows[np.argsort(codes.ids[rows])])
 
@@ -187,6 +185,7 @@ def save(folder: Path, index: Index) -> None:
     with replacing(folder) as out:
         out.mkdir()
         faiss.write_index_binary(index.faiss, str(out / "index.faiss"))
+        (out / "index.sha256").write_text(file_sha256(out / "index.faiss"))
         np.save(out / "ids.npy", index.ids)
         write_json(out / "origin.json", index.origin.model_dump())
 
@@ -195,12 +194,13 @@ def load(folder: Path) -> Index:
     """Read what `save` wrote. Raises InputError if it is missing, damaged or empty."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such index; {REPRO}")
-    try:
-        index: Any = faiss.read_index_binary(str(folder / "index.faiss"))
-        ids = np.load(folder / "ids.npy", allow_pickle=False)
+    with reading(folder, "an index"):
         made = Origin.model_validate_json((folder / "origin.json").read_text())
-    except (RuntimeError, OSError, ValueError, EOFError, ValidationError):
-        raise InputError(f"{folder}: not an index, or a damaged one; {REPRO}") from None
+        ids = np.load(folder / "ids.npy", allow_pickle=False)
+        # FAISS does not survive every damaged file, so none is given to it.
+        if file_sha256(folder / "index.faiss") != (folder / "index.sha256").read_text():
+            raise ValueError("index.faiss has changed")
+        index: Any = faiss.read_index_binary(str(folder / "index.faiss"))
     if not index.ntotal:
         raise InputError(f"{folder}: the index holds no codes")
     if ids.shape != (index.ntotal,) or made.bits != index.d:

@@ -1,7 +1,5 @@
 """The query: a new video is coded, and the clips most like it are found."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +7,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from chain.core.errors import InputError
+from chain.core.errors import REPRO, InputError
 from chain.methods.base import Method
 from chain.retrieval.codes import pack
-from chain.search.index import REPRO, Index, Origin, load, search
+from chain.search.index import Index, Origin, load, search
 from chain.training.encode import encode_store
 from chain.video.container import VideoError
 from chain.video.decode import read_clip
@@ -44,15 +42,6 @@ def read_query(video: Path, decode: DecodeConfig) -> NDArray[np.uint8]:
         return read_clip(video, decode.frames, decode.size).images
     except VideoError as error:
         raise InputError(f"{video}: {error}") from None
-
-
-@contextmanager
-def loading(weights: Path) -> Iterator[None]:
-    """Raise InputError, one line, if the body loads weights that belong to another network."""
-    try:
-        yield
-    except (RuntimeError, ValueError):  # the parameters or the code have changed since
-        raise InputError(f"{weights}: not of a network with these parameters; {REPRO}") from None
 
 
 def encode_query(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from numpy.typing import NDArray
 
 from chain.core.errors import InputError
@@ -58,11 +59,22 @@ def contact_sheet(query: NDArray[np.uint8], name: str, results: Sequence[Result]
         panel.axis("off")
     for panel, frame in zip(panels[0], midpoints(len(query), COLUMNS), strict=True):
         _draw(panel, query[frame], "")
-    panels[0, 0].set_title(f"query: {shorten(name, 2 * LONGEST_NAME)}", loc="left")
+    panels[0, 0].set_title(f"query: {shorten(drawable(name), 2 * LONGEST_NAME)}", loc="left")
     for rank, (panel, result) in enumerate(zip(panels[1:].flat, results, strict=False), start=1):
-        caption = f"{rank}: distance {result.distance}\n{shorten(result.name, LONGEST_NAME)}"
+        caption = (
+            f"{rank}: distance {result.distance}\n{shorten(drawable(result.name), LONGEST_NAME)}"
+        )
         _draw(panel, result.image, caption)
     return figure
+
+
+def drawable(text: str) -> str:
+    """The text with every character escaped, as Python does, that the font would draw as a box."""
+    known = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(
+        letter if ord(letter) in known else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def _draw(panel: Axes, image: NDArray[np.uint8], caption: str) -> None:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from chain.core.errors import InputError
+from chain.core.errors import UNFINISHED, InputError
 from chain.core.files import replacing
 from chain.core.runtime import RuntimeConfig, return_freed_memory, set_up
+from chain.core.tensors import load_tensors, save_tensors
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig, TrainingConfig
 from chain.models.transformer import recompute_blocks
@@ -55,7 +56,7 @@ def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, 
 def train_and_save(run: Run, runtime: RuntimeConfig, scratch: Path, out: Path) -> pd.DataFrame:
     """Train, and write the weights to `seed_<n>.pt` in `out`; the history, with a column `seed`."""
     model, history = train_run(run, runtime, scratch)
-    torch.save(model.cpu().state_dict(), out / f"seed_{run.seed}.pt")
+    save_tensors(out / f"seed_{run.seed}.pt", model.cpu().state_dict())
     return history.assign(seed=run.seed)
 
 
@@ -95,7 +96,7 @@ def train(
     start, history = 0, []
     first, saved = distributed.rank() == 0, None
     if first and checkpoint.exists():
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        saved = load_tensors(checkpoint, "a checkpoint", remedy=UNFINISHED)
     saved = distributed.from_first(saved)
     if saved is not None:
         model.load_state_dict(saved["model"])
@@ -169,7 +170,7 @@ def learning_rate(config: TrainingConfig, epoch: int) -> float:
 
 def _optimiser(model: Method, config: TrainingConfig) -> torch.optim.Optimizer:
     kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
-    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return kind(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _autocast(config: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:
@@ -192,4 +193,4 @@ def _save(
         "history": history,
     }
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        save_tensors(temporary, state)

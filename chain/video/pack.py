@@ -11,14 +11,17 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
+from chain.core.arrays import check_rows, create_array, read_array, reopen_array
 from chain.core.errors import InputError
 from chain.core.files import replacing, write_csv
+from chain.core.kept import Kept
 from chain.core.params import Parameters
+from chain.datasets.manifest import contents
+from chain.pipeline.code import made_by
 from chain.video.container import VideoError
 from chain.video.decode import Clip, read_clip
 
@@ -59,13 +62,16 @@ class PackReport:
     bad: int
     damaged: int
     """How many of the packed clips have lost frames."""
+    reused: int
+    """How many of the packed clips were decoded by an earlier run."""
     out_dir: Path
 
     def __str__(self) -> str:
         left_out = f", {self.bad} left out" if self.bad else ""
         damaged = f", {self.damaged} damaged" if self.damaged else ""
         where = " (report.csv says why)" if left_out or damaged else ""
-        return f"{self.good} clips in {self.out_dir}{left_out}{damaged}{where}"
+        reused = f", {self.reused} of them as decoded before" if self.reused else ""
+        return f"{self.good} clips in {self.out_dir}{reused}{left_out}{damaged}{where}"
 
 
 def on_threads(
@@ -104,6 +110,7 @@ def pack_frames(
     workers: int,
     scratch: Path,
     decode: Decode = on_threads,
+    keep_as: str | None = None,
 ) -> PackReport:
     """Decode the manifest's clips, which are under `root`, by `workers` (threads by default).
 
@@ -115,6 +122,9 @@ def pack_frames(
       then those that were packed although they are damaged.
 
     If a run is killed, the next one goes on from what `scratch` holds and writes the same bytes.
+    With `keep_as`, the frames are kept under this name for later runs (see `Kept`), and clips of
+    the same content and suffix that an earlier run has kept are not decoded again.
+
     Raises InputError if no clip is usable, or if the share of unusable clips exceeds
     `config.max_bad`; `out_dir` is then left as it was.
     """
@@ -122,6 +132,10 @@ def pack_frames(
         raise InputError("the manifest lists no clips")
     rows, done = _open_scratch(scratch, len(manifest), config)
     paths = [root / path for path in manifest["path"]]
+    made_with = {"frames": config.frames, "size": config.size} | made_by(Path(__file__))
+    kept = Kept(keep_as, made_with) if keep_as else None
+    files = contents(manifest)
+    reused = _take_over(kept, files, rows, done) if kept else 0
     reasons = _decode_all(paths, rows, done, workers, decode)
     good = np.flatnonzero(done["decoded"])
     bad = manifest.iloc[list(reasons)][["id", "path"]].assign(reason=list(reasons.values()))
@@ -144,20 +158,30 @@ def pack_frames(
     with replacing(out_dir) as temporary:
         temporary.mkdir()
         shape = (len(good), *rows.shape[1:])
-        packed = _create(temporary / "frames.npy", np.dtype(np.uint8), shape)
+        packed = create_array(temporary / "frames.npy", np.uint8, shape)
         for place, row in enumerate(good):
             packed[place] = rows[row]
         packed.flush()
         write_csv(temporary / "index.csv", index)
         write_csv(temporary / "report.csv", pd.concat([bad, hurt]))
-    return PackReport(len(good), len(bad), len(hurt), out_dir)
+    if kept:
+        clips = [files[row] for row in good]
+        kept.replace({"frames": (out_dir / "frames.npy", clips), "notes": (done[good], clips)})
+    return PackReport(len(good), len(bad), len(hurt), reused, out_dir)
+
+
+def read_frames(path: Path, clips: int) -> NDArray[np.uint8]:
+    """Map the packed frames (N, D, S, S, 3) of so many clips; InputError if the file is no such."""
+    frames = read_array(path, np.uint8, 5)
+    check_rows(path, frames, clips)
+    return frames
 
 
 def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.memmap, np.memmap]:
     """The frames (N, D, S, S, 3) and notes (N,), either new or as an earlier run left them."""
     rows, done = scratch / "frames.npy", scratch / "notes.npy"
+    shape = (clips, config.frames, config.size, config.size, 3)
     if not done.exists():
-        shape = (clips, config.frames, config.size, config.size, 3)
         needed = 2 * math.prod(shape)  # once here and once in out_dir
         free = shutil.disk_usage(scratch).free
         if needed > free:
@@ -166,14 +190,26 @@ def _open_scratch(scratch: Path, clips: int, config: DecodeConfig) -> tuple[np.m
                 f"{free / 1e9:.1f} GB are free"
             )
         with replacing(rows) as temporary:
-            _create(temporary, np.dtype(np.uint8), shape)
+            create_array(temporary, np.uint8, shape)
         with replacing(done) as temporary:
-            _create(temporary, DONE, (clips,))
-    return open_memmap(rows, "r+"), open_memmap(done, "r+")
+            create_array(temporary, DONE, (clips,))
+    return reopen_array(rows, np.uint8, shape), reopen_array(done, DONE, (clips,))
 
 
-def _create(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-    return open_memmap(path, "w+", dtype, shape)
+def _take_over(kept: Kept, files: Sequence[str], rows: np.memmap, done: np.memmap) -> int:
+    """Fill the rows of clips that an earlier run has decoded; returns how many it had."""
+    notes = {}
+    for row, file in enumerate(files):
+        images, note = kept.find("frames", file), kept.find("notes", file)
+        if images is not None and note is not None:
+            notes[row] = note
+            if not done["decoded"][row]:
+                rows[row] = images
+    rows.flush()  # before the notes that the frames are there
+    for row, note in notes.items():
+        done[row] = note
+    done.flush()
+    return len(notes)
 
 
 def _decode_all(

@@ -37,7 +37,7 @@ def to_square(size: int, pixel_aspect: Fraction | None) -> Convert:
     aspect = float(pixel_aspect or 1)
 
     def convert(before: Neighbour, frame: av.VideoFrame, after: Neighbour) -> NDArray[np.uint8]:
-        matrix = _display_matrix(frame)
+        matrix = display_matrix(frame)
         if frame.interlaced_frame:
             frame = _deinterlaced(before, frame, after)
         frame = _bounded(frame, aspect)
@@ -50,14 +50,14 @@ def to_square(size: int, pixel_aspect: Fraction | None) -> Convert:
         scaled = scaler.reformat(
             frame, width, height, format=layout, interpolation=SCALING, threads=1
         )
-        pixels = _turned(scaled.to_ndarray().astype(np.uint8, copy=False), matrix)
+        pixels = turned(scaled.to_ndarray().astype(np.uint8, copy=False), matrix)
         top, left = ((side - size) // 2 for side in pixels.shape[:2])
         return pixels[top : top + size, left : left + size]
 
     return convert
 
 
-def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
     """The matrix ((a, b), (c, d)) that takes (x, y) to (a x + c y, b x + d y), scaled, if any."""
     side_data: Any = frame.side_data  # PyAV's type hints know motion vectors only
     if "DISPLAYMATRIX" not in side_data:
@@ -65,7 +65,7 @@ def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
     return np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32).reshape(3, 3)[:2, :2]
 
 
-def _turned(pixels: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArray[np.uint8]:
+def turned(pixels: NDArray[np.uint8], matrix: NDArray[np.int32] | None) -> NDArray[np.uint8]:
     """Pixels (H, W, 3) mirrored and turned to the nearest of the eight ways that keep the axes."""
     if matrix is None:
         return pixels

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chain.core.errors import InputError
+from chain.core.arrays import check_rows, read_array
+from chain.core.errors import REPRO, InputError
 from chain.datasets.manifest import read_index
 from chain.views.sampling import uniform_frames
 
@@ -30,10 +31,9 @@ class FeatureMap(np.memmap[Any, np.dtype[np.float16]]):
     _mmap: mmap.mmap | None  # numpy sets it, on maps and their views but not on copies
 
     @classmethod
-    def open(cls, path: Path) -> "FeatureMap":
-        """Map an .npy file, read-only."""
-        array: NDArray[np.float16] = np.load(path, mmap_mode="r")
-        return array.view(cls)
+    def open(cls, path: Path, dimensions: int) -> "FeatureMap":
+        """Map an .npy file, read-only. InputError as `read_array` raises it."""
+        return read_array(path, np.float16, dimensions).view(cls)
 
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
@@ -107,17 +107,25 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
-        """Open what the `features` stage wrote. Arrays stay on disk until they are read."""
-        banks: dict[str, NDArray[np.float16]] = {
-            path.stem.removeprefix("bank_"): FeatureMap.open(path)
-            for path in sorted(folder.glob("bank_*.npy"))
-        }
-        return cls(
-            index=read_index(folder / "index.csv"),
-            clean=FeatureMap.open(folder / "clean.npy"),
-            train=np.load(folder / "train.npy"),
-            banks=banks,
-        )
+        """Open what the `features` stage wrote. Arrays stay on disk until they are read.
+
+        Raises InputError, naming the file, if one is missing or damaged, or if they don't fit
+        together.
+        """
+        index = read_index(folder / "index.csv")
+        clean = FeatureMap.open(folder / "clean.npy", 3)
+        check_rows(folder / "clean.npy", clean, len(index))
+        train = np.array(read_array(folder / "train.npy", np.int64, 1))
+        if train.min() < 0 or train.max() >= len(index):
+            raise InputError(f"{folder / 'train.npy'}: names a clip that is not there; {REPRO}")
+        banks: dict[str, NDArray[np.float16]] = {}
+        for path in sorted(folder.glob("bank_*.npy")):
+            bank = FeatureMap.open(path, 4)
+            check_rows(path, bank, len(train))
+            if bank.shape[2:] != clean.shape[1:]:
+                raise InputError(f"{path}: its frames are not those of clean.npy; {REPRO}")
+            banks[path.stem.removeprefix("bank_")] = bank
+        return cls(index=index, clean=clean, train=train, banks=banks)
 
 
 def gather(

@@ -37,4 +37,5 @@ def two_views(permutation: Tensor, masked: int) -> tuple[tuple[Tensor, Tensor], 
 
 def take(features: Tensor, frames: Tensor) -> Tensor:
     """The frames (B, V) of features (B, T, F): (B, V, F)."""
-    return torch.take_along_dim(features, frames[:, :, None], dim=1)
+    clips = torch.arange(len(features), device=features.device)[:, None]
+    return features[clips, frames]  # `take_along_dim` would need an index for each feature

@@ -41,7 +41,8 @@ CHAIN = {
     "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25},
     "temperature": 0.5,
     "tau_plus": 0.1,
-    "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
+    "order": {"share": 0.5, "positions": True, "read": "states"},
+    "scene": {"read": "states", "preference": 1.0, "damping": 0.5, "temperature": 0.2},
     "training": training(epochs=EPOCHS),
 }
 

@@ -67,6 +67,13 @@ def test_recall_that_stands_still_counts_with_its_mean():
     assert precision_gain(ours, curves(0.2, end=0.2)).mean == pytest.approx(1)
 
 
+def test_curves_that_share_one_recall_are_compared_there():
+    """As where one method finds the only relevant clip of each query first."""
+    perfect = curves(1.0, recall=(1.0, 1.0, 1.0), end=0.1)
+    found = precision_gain(perfect, curves(0.5, recall=(0.2, 0.6, 1.0), end=0.1))
+    assert found.mean == pytest.approx(0.7 / 0.1 - 1) and found.everywhere
+
+
 def test_bad_tables():
     good = curves(0.3)
     with pytest.raises(InputError, match="ours: no column 'recall'"):
@@ -76,4 +83,4 @@ def test_bad_tables():
     with pytest.raises(InputError, match="theirs: column 'precision' holds something else"):
         precision_gain(good, good.assign(precision=np.nan))
     with pytest.raises(InputError, match="no recall that all of them cover"):
-        precision_gain(curves(0.3, recall=(0.0, 0.2, 0.3)), curves(0.3, recall=(0.3, 0.5, 1.0)))
+        precision_gain(curves(0.3, recall=(0.0, 0.2, 0.3)), curves(0.3, recall=(0.4, 0.5, 1.0)))

@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,22 @@ def test_on_an_error_all_stays_as_it_was(tmp_path: Path, error: type[BaseExcepti
         raise error
     assert names(folder) == ["old"]
     assert names(tmp_path) == ["folder", "table.csv"]
+
+
+def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = [tmp_path / f".table.{dead.pid}.partial.csv", tmp_path / f".table.{10**30}.partial.csv"]
+    kept = [
+        tmp_path / f".table.{os.getppid()}.partial.csv",  # its process is alive
+        tmp_path / f".other.{dead.pid}.partial.csv",
+        tmp_path / f".table.{dead.pid}.partial",
+    ]
+    for path in (*left, *kept):
+        path.mkdir()
+    with replacing(tmp_path / "table.csv") as temporary:
+        temporary.write_text("new")
+    assert names(tmp_path) == sorted(["table.csv", *(path.name for path in kept)])
 
 
 def test_writing_nothing_is_an_error_and_loses_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Jobs side by side."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,21 @@ from pathlib import Path
 import pytest
 
 from chain.core.errors import InputError
-from chain.core.processes import side_by_side
+from chain.core.processes import in_child, side_by_side
+
+
+def crash(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return 1
+
+
+def test_a_child_that_crashes_is_an_error_of_one_line() -> None:
+    value, process = in_child(product, 3, 2)
+    assert value == 6 and process != os.getpid()
+    with pytest.raises(InputError, match="crashed"):
+        in_child(crash, 1)
+    with pytest.raises(InputError, match="job 2"):
+        in_child(fail, 2)
 
 
 def product(first: int, second: int) -> tuple[int, int]:

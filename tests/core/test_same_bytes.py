@@ -43,7 +43,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_every_kind_of_file_is_written(expected: dict[str, str]) -> None:
     assert {Path(name).suffix for name in expected} == {
-        *(".csv", ".json", ".npy", ".pt", ".png", ".faiss", ".mp4")
+        *(".csv", ".json", ".npy", ".pt", ".png", ".faiss", ".mp4", ".sha256")
     }
 
 

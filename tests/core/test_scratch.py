@@ -1,5 +1,9 @@
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -87,6 +91,64 @@ def test_key_depends_on_everything_that_matters(tmp_path: Path) -> None:
     os.utime(file, ns=(0, 1_000))
     others.append(folder_of({"size": 128, "deep": {"a": 1}}, [file]))
     assert len({base, *others}) == 1 + len(others)
+
+
+HOLD = """
+import sys, time
+from chain.core.scratch import scratch_folder
+with scratch_folder("decode", {"size": int(sys.argv[1])}, []) as folder:
+    (folder / "half").write_text("of another process")
+    print("at work", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def another_process(size: int) -> Iterator[subprocess.Popen[str]]:
+    """Another process at work in a scratch folder; it is killed at the end."""
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(size)],
+        env=os.environ | {"PYTHONPATH": root},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "at work\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_one_at_a_time_until_the_other_is_dead() -> None:
+    with another_process(1) as other:
+        with (
+            pytest.raises(InputError, match=r"^\.scratch/decode-\w+: another process is at work"),
+            scratch_folder("decode", {"size": 1}, []),
+        ):
+            pass
+        folder_of({"size": 2}, [])  # with other parameters it may work, and leaves the other alone
+        other.kill()
+        other.wait()
+        with scratch_folder("decode", {"size": 1}, []) as folder:
+            assert (folder / "half").read_text() == "of another process"
+
+
+def test_what_dead_processes_left_is_removed_once_the_stage_succeeds() -> None:
+    for size in (1, 2):
+        with another_process(size):
+            pass
+    Path(".scratch/decode-0123456789abcdef.done").mkdir()
+    Path(".scratch/decode-other-0123456789abcdef").mkdir()
+    with pytest.raises(ValueError), scratch_folder("decode", {"size": 3}, []):
+        raise ValueError
+    assert len(list(Path(".scratch").iterdir())) == 5  # not if it fails
+    with another_process(4):
+        folder_of({"size": 3}, [])
+        left = {path.name.rpartition("-")[0] for path in Path(".scratch").iterdir()}
+        assert left == {"decode", "decode-other"}
+        assert len(list(Path(".scratch").iterdir())) == 2
 
 
 def test_missing_input() -> None:

@@ -166,8 +166,11 @@ def make_kinetics(root: Path, put: Put = put_text) -> None:
 
 
 def make_folder(root: Path, put: Put = put_text) -> None:
-    """Of each category two clips for training, one for the database and one query, by default."""
+    """Of each category two clips for training, one for the database and one query, as listed."""
     fill(root, *(f"{c}/{n}.mp4" for c in ("golf", "wave") for n in range(4)), put=put)
+    splits = {"golf": "train database query train", "wave": "train train query database"}
+    listed = [f"{c}/{n}.mp4,{s}" for c in splits for n, s in enumerate(splits[c].split())]
+    (root / "splits.csv").write_text("\n".join(["path,split", *listed]))
 
 
 MAKE: dict[str, Callable[..., None]] = {

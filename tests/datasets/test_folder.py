@@ -2,9 +2,12 @@ import errno
 import hashlib
 import logging
 import os
+import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +15,15 @@ from chain.core.errors import InputError
 from chain.core.params import parse
 from chain.datasets.folder import FolderConfig, index_folder
 from chain.datasets.manifest import COLUMNS, read_manifest, write_manifest
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where fingerprints are kept."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
 
 LISTED = ["golf/a.avi", "golf/b.mp4", "wave/c.webm"]
 
@@ -182,7 +194,9 @@ def test_what_cannot_be_read_is_reported(
             raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "scandir", lambda path: (refuse(path), scan(path))[1])
-    monkeypatch.setattr(Path, "open", lambda path, *mode: (refuse(path), look(path, *mode))[1])
+    monkeypatch.setattr(
+        Path, "open", lambda path, *how, **more: (refuse(path), look(path, *how, **more))[1]
+    )
     with caplog.at_level(logging.WARNING):
         assert index(tmp_path)["id"].tolist() == ["golf/a", "wave/b"]
     assert sorted(left_out(caplog)) == [
@@ -206,33 +220,128 @@ def test_no_folder_and_no_clips(tmp_path: Path) -> None:
         index(fill(tmp_path, "golf/readme.txt"))
 
 
-def test_shares_of_every_category(tmp_path: Path) -> None:
-    counts = {"a": 100, "b": 12, "c": 3, "d": 2, "e": 1}
-    fill(tmp_path, *(f"{c}/{n}.mp4" for c, count in counts.items() for n in range(count)))
-    manifest = index(tmp_path)
-    held = {c: Counter(group["split"]) for c, group in manifest.groupby("labels")}
-    assert held == {
-        "a": {"train": 50, "database": 33, "query": 17},
-        "b": {"train": 6, "database": 4, "query": 2},
-        "c": {"train": 1, "database": 1, "query": 1},
-        "d": {"train": 1, "database": 1},
-        "e": {"database": 1},
-    }
-    in_a = manifest[manifest["labels"] == "a"]["split"].tolist()
-    assert in_a != sorted(in_a) and in_a != sorted(in_a, reverse=True)  # not by name
+def splits(manifest: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(manifest["id"], manifest["split"], strict=True))
 
 
-def test_shares_depend_on_names_only(tmp_path: Path) -> None:
-    paths = [f"a/{n}.mp4" for n in range(30)]
-    first = index(fill(tmp_path / "one", *paths))
-    second = index(fill(tmp_path / "two", *reversed(paths), "b/other.mp4"))
-    assert first["split"].tolist() == second[second["labels"] == "a"]["split"].tolist()
+def test_splits_have_their_shares_on_average(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{c}/{n}.mp4" for c in "ab" for n in range(300)))
+    held = Counter(index(tmp_path)["split"])
+    for split, share in {"train": 0.5, "database": 0.33, "query": 0.17}.items():
+        assert abs(held[split] - 600 * share) < 50, split
+    own = Counter(index(tmp_path, shares={"all": 0.8, "test": 0.2})["split"])
+    assert own.keys() == {"all", "test"} and abs(own["all"] - 480) < 50
 
 
-def test_own_shares(tmp_path: Path) -> None:
-    fill(tmp_path, *(f"a/{n}.mp4" for n in range(10)))
-    manifest = index(tmp_path, shares={"all": 0.8, "test": 0.2})
-    assert Counter(manifest["split"]) == {"all": 8, "test": 2}
+def test_a_clip_s_split_depends_on_its_content_alone(tmp_path: Path) -> None:
+    """Adding clips, removing them or giving one another name moves none of the others."""
+    paths = [f"a/{number}.mp4" for number in range(40)]
+    before = splits(index(fill(tmp_path, *paths)))
+    assert set(before.values()) == {"train", "database", "query"}
+    fill(tmp_path, *(f"{c}/new{n}.mp4" for c in "ab" for n in range(20)))
+    after = splits(index(tmp_path))
+    assert len(after) == 80 and {name: after[name] for name in before} == before
+    for path in paths[:10]:
+        (tmp_path / path).unlink()
+    (tmp_path / paths[20]).rename(tmp_path / "a/another name.avi")
+    less = splits(index(tmp_path))
+    assert less["a/another name"] == before["a/20"]
+    assert all(less[name] == before[name] for name in before if name in less)
+
+
+def test_one_file_under_several_names_is_in_one_split(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path, *(f"a/{number}.mp4" for number in range(20)))
+    for number in range(20):
+        for category in ("b", "c"):
+            copy = tmp_path / category / f"{number} (1).mp4"
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes((tmp_path / f"a/{number}.mp4").read_bytes())
+    with caplog.at_level(logging.WARNING):
+        manifest = index(tmp_path)
+    held = splits(manifest)
+    for number in range(20):
+        assert len({held[name] for name in held if re.fullmatch(rf"./{number}( .*)?", name)}) == 1
+    (note,) = manifest.attrs["notes"]
+    assert note == caplog.records[-1].getMessage()
+    assert note.startswith("60 clips are the same file, so they are in one split: a/0 = b/0 (1), ")
+
+
+def test_a_pattern_names_the_source(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = [f"{c}/film{f}_clip{n}.mp4" for c in "ab" for f in range(20) for n in range(3)]
+    fill(tmp_path, *paths, "a/other.mp4")
+    with caplog.at_level(logging.WARNING):
+        manifest = index(tmp_path, source_pattern=r"([^/]*)_clip\d+")
+    held = splits(manifest)
+    films = [{held[name] for name in held if f"film{f}_" in name} for f in range(20)]
+    assert all(len(film) == 1 for film in films) and len(set.union(*films)) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 clips in which source.source_pattern finds no source: a/other.mp4"
+    ]
+    alone = splits(index(tmp_path, source_pattern=r"(.*)_clip\d+"))  # the category is part of it
+    assert any(alone[f"a/film{f}_clip0"] != alone[f"b/film{f}_clip0"] for f in range(20))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("(", "not a regular expression"),
+        ("clip", "expected one group, .* but it has 0"),
+        ("(a)(b)", "expected one group, .* but it has 2"),
+    ],
+)
+def test_bad_source_pattern(pattern: str, message: str) -> None:
+    with pytest.raises(InputError, match=rf"source\.source_pattern: .*{message}"):
+        parse(FolderConfig, {"root": "clips", "source_pattern": pattern}, "source")
+
+
+def test_a_split_file_may_name_sources_only(tmp_path: Path) -> None:
+    paths = [f"a/{number}.mp4" for number in range(30)]
+    fill(tmp_path, *paths)
+    lines = [f"{path},film{number // 3}" for number, path in enumerate(paths)]
+    (tmp_path / "sources.csv").write_text("path,source\n" + "\n".join(lines) + "\n")
+    manifest = index(tmp_path, split_file="sources.csv")
+    held = splits(manifest)
+    films = [{held[f"a/{3 * film + n}"] for n in range(3)} for film in range(10)]
+    assert all(len(film) == 1 for film in films) and len(set.union(*films)) > 1
+    assert manifest.attrs["drawn"] and not manifest.attrs["notes"]
+
+
+def test_what_a_split_file_tears_apart_is_reported(tmp_path: Path) -> None:
+    fill(tmp_path, "a/1.mp4", "a/2.mp4", "a/3.mp4", "b/1.mp4")
+    (tmp_path / "b/1.mp4").write_bytes(b"a/1.mp4")
+    (tmp_path / "splits.csv").write_text(
+        "path,source,split\na/1.mp4,,train\nb/1.mp4,,query\na/2.mp4,x,train\na/3.mp4,x,query\n"
+    )
+    manifest = index(tmp_path, split_file="splits.csv")
+    assert manifest["split"].tolist() == ["train", "train", "query", "query"]
+    assert not manifest.attrs["drawn"]
+    assert manifest.attrs["notes"] == [
+        "2 clips are the same file, but in several splits: a/1 = b/1.",
+        "1 sources have clips in several splits: x.",
+    ]
+
+
+def test_near_copies_are_in_one_split(
+    tmp_path: Path, write_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each picture there are three clips, in other sizes and codecs, and all lie together."""
+    monkeypatch.chdir(tmp_path)
+    root, random = tmp_path / "root", np.random.default_rng(0)
+    for number in range(12):
+        coarse = random.integers(40, 255, (6, 6, 3), dtype=np.uint8)
+        for name, scale, codec in (("a", 8, "mpeg4"), ("b", 16, "mpeg4"), ("c", 8, "mpeg2video")):
+            picture = coarse.repeat(scale, 0).repeat(scale, 1)
+            frames = np.stack([picture] * 5)
+            write_clip(root / f"{name}/{number}.avi", frames, codec=codec, fps=25)
+    manifest = index(root)
+    held = splits(manifest)
+    for number in range(12):
+        assert len({held[f"{name}/{number}"] for name in "abc"}) == 1
+    assert len(set(held.values())) == 3
+    (note,) = manifest.attrs["notes"]
+    assert note.startswith("36 clips are near copies, so they are in one split: a/0 = b/0, ")
 
 
 @pytest.mark.parametrize("shares", [{"train": 0.5}, {"train": 1.5, "query": -0.5}])
@@ -245,7 +354,7 @@ def test_split_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path, *LISTED)
     (tmp_path / "splits.csv").write_text(
         "path,category,source,split\n"
-        "./wave/c.webm,wrong,x,query\ngolf/a.avi,golf,x,train\ngolf/b.mp4,golf,y,\n"
+        "./wave/c.webm,wrong,z,query\ngolf/a.avi,golf,x,train\ngolf/b.mp4,golf,y,\n"
     )
     with caplog.at_level(logging.WARNING):
         manifest = index(tmp_path, split_file="splits.csv")
@@ -290,7 +399,7 @@ def test_split_file_that_does_not_match_the_disk(
         (None, "no such split file"),
         ("a folder", "cannot be read: Is a directory"),
         ("", "not a CSV file"),
-        ("path,set\ngolf/a.avi,train\n", "no column 'split'"),
+        ("path,set\ngolf/a.avi,train\n", "no column 'split', and no 'source' to draw"),
         ("clip,split\ngolf/a.avi,train\n", "no column 'path'"),
         ("path,split\ngolf/a.avi,train\n./golf/a.avi,query\n", "'golf/a.avi' is listed more than"),
         ("path,split\nother/a.avi,train\n", "lists none of the clips"),

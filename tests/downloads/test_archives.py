@@ -157,6 +157,45 @@ def test_what_macos_adds_is_no_second_folder(tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == {"x": b"x"}
 
 
+def test_what_macos_adds_beside_several_folders_is_dropped(tmp_path: Path) -> None:
+    added = {"__MACOSX/a/._1.avi": b"", "__MACOSX/._b.zip": b"no archive"}
+    files = {"a/1.avi": b"1", "b.zip": make_zip({"2.avi": b"2", "3.avi": b"3"})}
+    unpack(put(tmp_path, "a.zip", make_zip(files | added)), tmp_path / "out")
+    assert tree(tmp_path / "out") == {"a/1.avi": b"1", "b/2.avi": b"2", "b/3.avi": b"3"}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize("name", [".zip", "a/.tar.gz", "a/._x.zip"])
+def test_hidden_members_are_no_archives(tmp_path: Path, kind: str, name: str) -> None:
+    files = {name: b"no archive", "b/x.avi": b"x", "c.avi": b"c"}
+    unpack(put(tmp_path, f"set{kind}", MAKE[kind](files)), tmp_path / "out")
+    assert tree(tmp_path / "out") == files
+
+
+@pytest.mark.parametrize("when", [1e30, -1e30, -1, 2**63, 0])
+def test_absurd_times(tmp_path: Path, when: float) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("x", "y"):
+            member = tarfile.TarInfo(name)
+            member.mtime = when
+            archive.addfile(member)
+    unpack(put(tmp_path, "a.tar", buffer.getvalue()), tmp_path / "out")
+    assert tree(tmp_path / "out") == {"x": b"", "y": b""}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_more_than_the_disk_holds(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = put(tmp_path, f"set{kind}", MAKE[kind]({"x": bytes(60), "y": bytes(41)}))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    assert "unpacked it takes 0.0 GB of disk" in refused(archive)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=101))
+    unpack(archive, tmp_path / "out")
+
+
 def test_archives_inside_once(tmp_path: Path) -> None:
     deepest = make_zip({"x": b"x", "y": b"y"})
     inner = make_tar({"wave/deep.zip": deepest, "wave/clip.avi": b"wave"}, "w:gz")

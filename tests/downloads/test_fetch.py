@@ -23,7 +23,7 @@ from chain.core.errors import InputError
 from chain.core.params import parse
 from chain.datasets.manifest import read_manifest
 from chain.downloads import fetch as download
-from chain.downloads.fetch import DownloadConfig, fetch, obtain
+from chain.downloads.fetch import DownloadConfig, fetch, in_order, obtain
 from stages.prepare import prepare
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -326,6 +326,30 @@ def test_changed_parameters_fetch_anew(tmp_path: Path, host: Host) -> None:
     obtain(config(f"{host.url}/2.zip", sha256=sha256(ZIP)), tmp_path)
     assert tree(tmp_path / "UCF-101") == CLIPS
     assert len(os.listdir(tmp_path)) == 2
+
+
+def test_a_folder_with_files_of_somebody_is_not_replaced(tmp_path: Path, host: Host) -> None:
+    host.files |= {"/1.zip": ZIP, "/2.zip": make_zip({"new.avi": b"new"})}
+    obtain(config(f"{host.url}/1.zip"), tmp_path)
+    (tmp_path / "UCF-101/own.avi").write_bytes(b"own")
+    with pytest.raises(InputError, match=r"UCF-101: holds files that were not in .*1\.zip"):
+        obtain(config(f"{host.url}/2.zip"), tmp_path)
+    assert tree(tmp_path / "UCF-101") == CLIPS | {"own.avi": b"own"}
+    assert obtain(config(f"{host.url}/1.zip"), tmp_path) is not None
+
+
+@pytest.mark.parametrize("folder", ["x", "./x/", "x/y", "."])
+def test_archives_do_not_become_one_another(folder: str) -> None:
+    configs = [config("http://host/a.zip", "x"), config("http://host/b.zip", folder)]
+    for pair in (configs, configs[::-1]):
+        with pytest.raises(InputError, match="give each a folder of its own"):
+            in_order(pair)
+
+
+def test_files_go_into_the_folders_of_archives_after_them() -> None:
+    names = [("1.csv", "."), ("a.zip", "x"), ("2.csv", "x"), ("b.zip", "y")]
+    configs = [config(f"http://host/{name}", folder) for name, folder in names]
+    assert in_order(configs) == [configs[1], configs[3], configs[0], configs[2]]
 
 
 @pytest.mark.parametrize("moment", ["unpack", "write_json"])

@@ -181,7 +181,8 @@ def extracted(folder: Path, compute: bank.Compute) -> dict[str, bytes]:
     backbone.network = Telling(backbone.network)
     extractor = FeatureExtractor(backbone, 32, torch.device("cpu"))
     frames = np.load(folder / "in.npy", mmap_mode="r")
-    extract(extractor, frames, TRAIN, BANK, AUGMENT, folder, compute)
+    ids = [f"clip{number}" for number in range(CLIPS)]
+    extract(extractor, frames, ids, TRAIN, BANK, AUGMENT, folder, compute)
     return content_of(folder)
 
 

@@ -1,6 +1,10 @@
+import hashlib
+import shutil
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +44,7 @@ AUGMENT = AugmentConfig(
 )
 BANK = BankConfig(views=2, seed=3, spatial=["consistent", "per_frame", "none"])
 TRAIN = np.array([1, 4, 5, 8])
+IDS = [f"clip{number}" for number in range(9)]
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8, 3), dtype=np.uint8)
 
 
@@ -95,12 +100,12 @@ def whole(tmp_path: Path) -> dict[str, bytes]:
     """The files of a run that nothing interrupted."""
     folder = tmp_path / "whole"
     folder.mkdir()
-    extract(Means(), FRAMES, TRAIN, BANK, AUGMENT, folder)
+    extract(Means(), FRAMES, IDS, TRAIN, BANK, AUGMENT, folder)
     return written(folder)
 
 
 def test_arrays_hold_each_view_of_each_clip(tmp_path: Path) -> None:
-    arrays = extract(Means(), FRAMES, TRAIN, BANK, AUGMENT, tmp_path)
+    arrays = extract(Means(), FRAMES, IDS, TRAIN, BANK, AUGMENT, tmp_path)
     assert set(arrays) == {"clean", "bank_consistent", "bank_per_frame"}
     assert arrays["clean"].shape == (9, 3, 3) and arrays["clean"].dtype == np.float16
     assert arrays["bank_consistent"].shape == (4, 2, 3, 3)
@@ -109,7 +114,7 @@ def test_arrays_hold_each_view_of_each_clip(tmp_path: Path) -> None:
         assert (arrays["clean"][clip] == one(FRAMES[clip])).all()
     for kind in ("consistent", "per_frame"):
         for row, clip in enumerate(TRAIN):
-            drawn = view_augmentations(clip, 2, 3, kind, AUGMENT, seed=3)
+            drawn = view_augmentations(IDS[clip], 2, 3, kind, AUGMENT, seed=3)
             for view in range(2):
                 rows = slice(3 * view, 3 * view + 3)
                 own = Augmentation(drawn.crop[rows], drawn.colour[rows], drawn.sigma[rows])
@@ -129,9 +134,9 @@ def test_a_killed_run_ends_in_the_same_bytes(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(KilledError):
-        extract(Means(calls), FRAMES, TRAIN, BANK, AUGMENT, scratch)
+        extract(Means(calls), FRAMES, IDS, TRAIN, BANK, AUGMENT, scratch)
     again = Means(1000)
-    extract(again, FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    extract(again, FRAMES, IDS, TRAIN, BANK, AUGMENT, scratch)
     assert written(scratch) == whole
     all_calls = 1 + 9 + 4 * 2  # the width; each clip clean; its two banks
     if calls > 6:  # far enough for a checkpoint: not all was done again
@@ -147,9 +152,9 @@ def test_a_run_that_fails_to_prepare_ends_in_the_same_bytes(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(KilledError):
-        extract(Recorded(prepared=12), FRAMES, TRAIN, BANK, AUGMENT, scratch)
+        extract(Recorded(prepared=12), FRAMES, IDS, TRAIN, BANK, AUGMENT, scratch)
     again = Recorded()
-    extract(again, FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    extract(again, FRAMES, IDS, TRAIN, BANK, AUGMENT, scratch)
     assert written(scratch) == whole
     assert again.done.count("features") < 1 + 9 + 4 * 2
 
@@ -160,7 +165,7 @@ def test_few_batches_are_prepared_ahead_and_none_without_a_core(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     extractor = Recorded()
-    for _ in clip_features(range(9), extractor, FRAMES, TRAIN, BANK, AUGMENT):
+    for _ in clip_features(range(9), extractor, FRAMES, IDS, TRAIN, BANK, AUGMENT):
         pass
     kinds = [{"prepare": 1, "features": -1}[what] for what in extractor.done]
     waiting = np.cumsum(kinds)
@@ -174,40 +179,41 @@ def test_an_array_cut_short_by_a_kill_is_made_again(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / "clean.npy").write_bytes(b"\x93NUMPY")
-    extract(Means(), FRAMES, TRAIN, BANK, AUGMENT, scratch)
+    extract(Means(), FRAMES, IDS, TRAIN, BANK, AUGMENT, scratch)
     assert written(scratch) == whole
 
 
 def test_without_kinds_of_draw_there_is_no_bank(tmp_path: Path) -> None:
     only_clean = BankConfig(views=2, seed=0, spatial=["none"])
-    assert set(extract(Means(), FRAMES, TRAIN, only_clean, AUGMENT, tmp_path)) == {"clean"}
+    assert set(extract(Means(), FRAMES, IDS, TRAIN, only_clean, AUGMENT, tmp_path)) == {"clean"}
 
 
 def test_draws_depend_on_clip_and_seed_alone() -> None:
-    def crops(clip: int, seed: int = 0) -> torch.Tensor:
+    def crops(clip: str, seed: int = 0) -> torch.Tensor:
         return view_augmentations(clip, 2, 4, "consistent", AUGMENT, seed).crop
 
-    first = crops(5)
-    crops(6)
+    first = crops("a/5")
+    crops("a/6")
     torch.manual_seed(9)
-    assert torch.equal(crops(5), first)
-    assert not torch.equal(crops(6), first) and not torch.equal(crops(5, seed=6), first)
+    assert torch.equal(crops("a/5"), first)
+    assert not torch.equal(crops("a/6"), first) and not torch.equal(crops("a/5", seed=6), first)
 
 
 def test_consistent_views_share_one_draw_and_per_frame_ones_do_not() -> None:
-    consistent = view_augmentations(0, 2, 4, "consistent", AUGMENT, 0).crop
-    apart = view_augmentations(0, 2, 4, "per_frame", AUGMENT, 0).crop
+    consistent = view_augmentations("0", 2, 4, "consistent", AUGMENT, 0).crop
+    apart = view_augmentations("0", 2, 4, "per_frame", AUGMENT, 0).crop
     assert len(consistent) == len(apart) == 8
     assert (consistent[:4] == consistent[0]).all() and (consistent[4:] == consistent[4]).all()
     assert len(consistent.unique(dim=0)) == 2 and len(apart.unique(dim=0)) == 8
 
 
 def drawn(kind: Spatial, views: int = 300, frames: int = 1) -> Augmentation:
-    return view_augmentations(7, views, frames, kind, AUGMENT, 3)
+    return view_augmentations("7", views, frames, kind, AUGMENT, 3)
 
 
-def test_the_draw_of_a_clip_is_what_it_was_before_there_were_strengths() -> None:
-    entropy = np.random.SeedSequence([3, 7]).generate_state(1, np.uint64)[0]
+def test_the_draw_of_a_clip_follows_from_its_id_and_the_seed() -> None:
+    number = int(hashlib.sha256(b"7").hexdigest()[:16], 16)
+    entropy = np.random.SeedSequence([3, number]).generate_state(1, np.uint64)[0]
 
     def fresh() -> torch.Generator:
         return torch.Generator().manual_seed(int(entropy >> 1))
@@ -259,7 +265,7 @@ def test_weak_and_strong_draws_are_consistent_ones_made_narrower_and_wider(
 
 def test_banks_of_weak_and_strong_views(tmp_path: Path, whole: dict[str, bytes]) -> None:
     kinds = BankConfig(views=2, seed=3, spatial=["weak", "consistent", "strong"])
-    arrays = extract(Means(), FRAMES, TRAIN, kinds, AUGMENT, tmp_path)
+    arrays = extract(Means(), FRAMES, IDS, TRAIN, kinds, AUGMENT, tmp_path)
     assert set(arrays) == {"clean", "bank_weak", "bank_consistent", "bank_strong"}
     assert written(tmp_path)["bank_consistent.npy"] == whole["bank_consistent.npy"]
     clean = arrays["clean"][TRAIN][:, None].astype(float)
@@ -273,15 +279,108 @@ def test_augmentation_too_strong_for_a_strong_bank(tmp_path: Path) -> None:
     strong = BankConfig(views=1, seed=0, spatial=["strong"])
     wide = AUGMENT.model_copy(update={"contrast": 0.8})
     with pytest.raises(InputError, match=r"augment, 1.5 times as strong.contrast: .*less than 1"):
-        extract(Means(), FRAMES, TRAIN, strong, wide, tmp_path)
+        extract(Means(), FRAMES, IDS, TRAIN, strong, wide, tmp_path)
 
 
 def test_a_clip_has_the_same_views_whichever_others_are_for_training(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
-    extract(Means(), FRAMES, TRAIN[[2]], BANK, AUGMENT, tmp_path)
+    extract(Means(), FRAMES, IDS, TRAIN[[2]], BANK, AUGMENT, tmp_path)
     alone = np.load(tmp_path / "bank_consistent.npy")
     assert (alone[0] == np.load(tmp_path / "whole" / "bank_consistent.npy")[2]).all()
+
+
+class Seen(FeatureExtractor):
+    """A small CNN that notes how many batches it has seen."""
+
+    def __init__(self, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        backbone = Backbone(
+            BackboneConfig(
+                name="squeezenet1_1", weights="pretrain", size=32, mean=[0.5] * 3, std=[0.2] * 3
+            )
+        )
+        super().__init__(backbone.eval(), 32, torch.device("cpu"))
+        self.batches = 0
+
+    def features(self, prepared: torch.Tensor) -> NDArray[np.float16]:
+        self.batches += 1
+        return super().features(prepared)
+
+
+CLIPS = np.random.default_rng(0).integers(0, 256, (9, 3, 40, 40, 3), dtype=np.uint8)
+
+
+def run(folder: Path, rows: list[int], train: list[int], **changes: Any) -> int:
+    """Extract the features of some CLIPS; returns how many batches the CNN has seen."""
+    extractor = changes.get("extractor") or Seen()
+    folder.mkdir()
+    names = [changes.get("names", IDS)[row] for row in rows]
+    trained = np.array([rows.index(row) for row in train])
+    config, augment = changes.get("bank", BANK), changes.get("augment", AUGMENT)
+    extract(
+        extractor, CLIPS[rows], names, trained, config, augment, folder, keep_as=changes.get("name")
+    )
+    return extractor.batches - 1  # the first tells the width
+
+
+def test_features_of_unchanged_clips_are_not_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips are added and removed; the bytes are those of a run from nothing."""
+    monkeypatch.chdir(tmp_path)
+    assert run(tmp_path / "first", [0, 1, 2, 3, 4, 5], [1, 3, 5], name="tiny") == 6 + 2 * 3
+    new, train = [8, 1, 2, 4, 5, 7], [8, 5, 2]
+    # 7 and 8 are new, and 2 was not for training before.
+    assert run(tmp_path / "second", new, train, name="tiny") == 3 + 2 * 2
+    assert run(tmp_path / "fresh", new, train) == 6 + 2 * 3
+    assert written(tmp_path / "second") == written(tmp_path / "fresh")
+    assert run(tmp_path / "third", [1, 2, 5], [5], name="tiny") == 0
+    run(tmp_path / "fresh third", [1, 2, 5], [5])
+    assert written(tmp_path / "third") == written(tmp_path / "fresh third")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bank": BANK.model_copy(update={"seed": 4})},
+        {"bank": BANK.model_copy(update={"views": 3})},
+        {"augment": AUGMENT.model_copy(update={"blur": 0.4})},
+        {"names": [f"{name}b" for name in IDS]},
+        {"extractor": Seen(1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_features_made_otherwise_are_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(tmp_path / "first", [0, 1], [1], name="tiny") == 2 + 2
+    assert run(tmp_path / "second", [0, 1], [1], name="tiny", **change) == 2 + 2
+
+
+def test_a_killed_run_with_kept_clips_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bank, "CLIPS_BETWEEN_CHECKPOINTS", 2)
+    run(tmp_path / "first", [0, 2, 4, 6], [2, 4], name="tiny")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    everything = (CLIPS, IDS, TRAIN, BANK, AUGMENT, scratch)
+
+    def killed(clips: Iterable[int], *arguments: Any) -> Iterator[Any]:
+        yield from clip_features(list(clips)[:2], *arguments)
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        extract(Seen(), *everything, killed, "tiny")
+    shutil.rmtree(".kept")  # what was taken over stays
+    extract(Seen(), *everything, keep_as="tiny")
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    extract(Seen(), *everything[:-1], fresh)
+    assert written(scratch) == written(fresh)
 
 
 def test_extractor_resizes_or_augments_then_runs_the_backbone() -> None:
@@ -294,7 +393,7 @@ def test_extractor_resizes_or_augments_then_runs_the_backbone() -> None:
     frames = np.random.default_rng(1).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
     frames.setflags(write=False)  # as a memory map is
     images = to_images(frames)
-    drawn = view_augmentations(0, 3, 2, "per_frame", AUGMENT, 0)
+    drawn = view_augmentations("0", 3, 2, "per_frame", AUGMENT, 0)
     with torch.inference_mode():
         clean = backbone(resize(images, 32))
         augmented = backbone(apply(images.repeat(3, 1, 1, 1), drawn, 32))

@@ -25,41 +25,46 @@ def image(panel):
 
 
 def test_rows_are_shares_of_the_true_position():
-    (panel,) = panels(order_confusion({"Demo": SMALL}))
+    (panel,) = panels(order_confusion({"Demo": SMALL}, 0.25))
     np.testing.assert_allclose(image(panel), [[0.75, 0.25, 0], [0.25, 0.5, 0.25], [0, 0.5, 0.5]])
     assert panel.yaxis_inverted() and not panel.xaxis_inverted()  # position 1 is top left
     assert panel.get_ylabel() == "true position"
     assert panel.get_xlabel() == "predicted position"
 
 
+def test_a_position_without_frames_is_an_empty_row():
+    (panel,) = panels(order_confusion({"Demo": SMALL * [[1], [0], [1]]}, 0.25))
+    np.testing.assert_allclose(image(panel), [[0.75, 0.25, 0], [0, 0, 0], [0, 0.5, 0.5]])
+
+
 def test_title_gives_accuracy_and_chance():
-    figure = order_confusion({"Demo": SMALL, "UCF101": np.diag([3, 1]), "w" * 50: SMALL})
+    figure = order_confusion({"Demo": SMALL, "UCF101": np.diag([3, 1]), "w" * 50: SMALL}, 0.25)
     titles = [panel.get_title() for panel in panels(figure)]
-    assert titles[0] == "Demo\naccuracy 0.591, chance 0.333"  # 13 of 22 frames
-    assert titles[1] == "UCF101\naccuracy 1.000, chance 0.500"
-    assert titles[2] == f"{'w' * 31}…\naccuracy 0.591, chance 0.333"
+    assert titles[0] == "Demo\naccuracy 0.591, chance 0.250"  # 13 of 22 frames
+    assert titles[1] == "UCF101\naccuracy 1.000, chance 0.250"
+    assert titles[2] == f"{'w' * 31}…\naccuracy 0.591, chance 0.250"
 
 
 def test_all_panels_have_one_scale():
-    figure = order_confusion({"a": SMALL, "b": np.ones((3, 3), int)})
+    figure = order_confusion({"a": SMALL, "b": np.ones((3, 3), int)}, 0.25)
     assert [panel.images[0].get_clim() for panel in panels(figure)] == [(0, 0.75)] * 2
     assert len(figure.axes) == 3  # and one colour bar
     assert figure.axes[2].get_ylabel() == "share of the true position's frames"
 
 
 def test_values_of_few_positions_are_printed():
-    (panel,) = panels(order_confusion({"Demo": SMALL}))
+    (panel,) = panels(order_confusion({"Demo": SMALL}, 0.25))
     cells = {text.get_position(): text for text in panel.texts}
     assert len(cells) == 9
     assert cells[0, 0].get_text() == ".75"
     assert cells[1, 0].get_text() == ".25"  # position 1 taken for 2
     assert cells[0, 2].get_text() == ".00"  # position 3 taken for 1
-    (perfect,) = panels(order_confusion({"Demo": np.diag([2, 2])}))
+    (perfect,) = panels(order_confusion({"Demo": np.diag([2, 2])}, 0.25))
     assert perfect.texts[0].get_text() == "1.00"
 
 
 def test_printed_values_stand_out_from_their_cells():
-    (panel,) = panels(order_confusion({"Demo": near_diagonal(8)}))
+    (panel,) = panels(order_confusion({"Demo": near_diagonal(8)}, 0.25))
     picture = panel.images[0]
     weights = np.array([0.2126, 0.7152, 0.0722])
     for text in panel.texts:
@@ -78,7 +83,7 @@ def test_printed_values_stand_out_from_their_cells():
     ],
 )
 def test_ticks_count_from_one(positions, labels):
-    (panel,) = panels(order_confusion({"Demo": near_diagonal(positions)}))
+    (panel,) = panels(order_confusion({"Demo": near_diagonal(positions)}, 0.25))
     for axis in (panel.xaxis, panel.yaxis):
         assert [text.get_text() for text in axis.get_ticklabels()] == list(map(str, labels))
         np.testing.assert_array_equal(axis.get_ticklocs(), np.array(labels) - 1)
@@ -89,7 +94,7 @@ def test_ticks_count_from_one(positions, labels):
 @pytest.mark.parametrize("positions", [8, 30])
 def test_everything_fits_and_cells_are_nearly_square(count, positions):
     names = [f"categories with long names {number}" for number in range(count)]
-    figure = order_confusion(dict.fromkeys(names, near_diagonal(positions)))
+    figure = order_confusion(dict.fromkeys(names, near_diagonal(positions)), 0.25)
     assert len(panels(figure)) == count
     FigureCanvasAgg(figure).draw()
     boxes = [panel.get_tightbbox() for panel in figure.axes]
@@ -104,18 +109,18 @@ def test_everything_fits_and_cells_are_nearly_square(count, positions):
 
 def test_same_bytes_and_counts_stay_as_they_were(tmp_path):
     counts = SMALL.copy()
-    save(order_confusion({"Demo": counts}), tmp_path / "first.png")
-    save(order_confusion({"Demo": counts}), tmp_path / "second.png")
+    save(order_confusion({"Demo": counts}, 0.25), tmp_path / "first.png")
+    save(order_confusion({"Demo": counts}, 0.25), tmp_path / "second.png")
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
     np.testing.assert_array_equal(counts, SMALL)
 
 
 def test_bad_input():
     with pytest.raises(InputError, match="nothing to show"):
-        order_confusion({})
+        order_confusion({}, 0.25)
     for matrix in (SMALL[:2], SMALL[0], np.zeros((0, 3))):
         with pytest.raises(InputError, match=r"Demo: expected \(T, T\), not "):
-            order_confusion({"fine": SMALL, "Demo": matrix})
-    for matrix in (SMALL * [[1], [0], [1]], SMALL - 1):
-        with pytest.raises(InputError, match="Demo: a negative count or a row without frames"):
-            order_confusion({"fine": SMALL, "Demo": matrix})
+            order_confusion({"fine": SMALL, "Demo": matrix}, 0.25)
+    for matrix in (SMALL * 0, SMALL - 1):
+        with pytest.raises(InputError, match="Demo: a negative count or no frames"):
+            order_confusion({"fine": SMALL, "Demo": matrix}, 0.25)

@@ -4,7 +4,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
 from chain.core.errors import InputError
-from chain.figures.scenes import NO_SCENE_COLOUR, scene_strips
+from chain.figures.scenes import NO_SCENE_COLOUR
+from chain.figures.scenes import scene_strips as strips_with_cuts
 from chain.figures.style import WIDTH, save
 from chain.figures.tsne import COLOURS
 
@@ -14,6 +15,10 @@ def clips(count=1, frames=6, height=8, width=8):
     value = 20 * np.arange(count)[:, None] + np.arange(frames)
     shape = (count, frames, height, width, 3)
     return np.broadcast_to(value[:, :, None, None, None], shape).astype(np.uint8)
+
+
+def scene_strips(frames, scenes, names, cuts=None):
+    return strips_with_cuts(frames, scenes, names, cuts or [None] * len(names))
 
 
 def drawn(figure):
@@ -91,6 +96,34 @@ def test_nothing_is_cut_or_covered(height, width, frames):
     assert np.isclose(shown.width / shown.height, width / height)
 
 
+def cut_lines(figure):
+    """The x of each line and the y of its ends, in fractions of the figure."""
+    return [(line.get_xdata()[0], *sorted(line.get_ydata())) for line in figure.artists]
+
+
+@pytest.mark.parametrize(
+    ("frames", "cut", "after"), [(6, 2, 1), (6, 5, 4), (31, 11, 5), (31, 12, 5)]
+)
+def test_a_line_marks_the_true_cut(frames, cut, after):
+    """It stands between the last shown frame before the cut and the first one behind it."""
+    scenes = np.zeros((2, frames), np.int64)
+    figure = scene_strips(clips(2, frames), scenes, ["run", "fall"], [None, cut])
+    ((x, low, high),) = cut_lines(figure)
+    second = figure.axes[len(figure.axes) // 2 :]
+    left, right = (second[place].get_position() for place in (after, after + 1))
+    assert left.x1 < x < right.x0
+    assert low < left.y0 and high > left.y1
+    first = figure.axes[0].get_position()
+    assert high < first.y0
+    assert any("true cut" in text.get_text() for text in figure.texts)
+
+
+def test_without_a_known_cut_there_is_no_line():
+    figure = scene_strips(clips(2), np.zeros((2, 6), np.int64), ["run", "fall"])
+    assert not cut_lines(figure)
+    assert not any("cut" in text.get_text() for text in figure.texts)
+
+
 def test_long_names_and_dollars():
     figure = scene_strips(clips(2), np.zeros((2, 6), np.int64), ["$5 or $6", "long " * 20])
     first, second = names(figure)
@@ -110,7 +143,11 @@ def test_bad_input():
     for frames in (clips()[0], clips()[..., :2], clips().astype(float), clips(0), clips(1, 0)):
         with pytest.raises(InputError, match="frames must be"):
             scene_strips(frames, scenes, ["run"])
-    with pytest.raises(InputError, match=r"1 names and scenes \(1, 5\) for 1 clips of 6 frames"):
+    with pytest.raises(
+        InputError, match=r"1 names, 1 cuts and scenes \(1, 5\) for 1 clips of 6 frames"
+    ):
         scene_strips(clips(), scenes[:, :5], ["run"])
     with pytest.raises(InputError, match="2 names"):
         scene_strips(clips(), scenes, ["run", "fall"])
+    with pytest.raises(InputError, match="2 cuts"):
+        scene_strips(clips(), scenes, ["run"], [None, 3])

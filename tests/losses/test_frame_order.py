@@ -5,54 +5,78 @@ import torch
 
 from chain.losses.frame_order import frame_order
 
+ORDER = torch.tensor([[1, 0, 2, 3], [3, 1, 0, 2], [0, 1, 2, 3]])  # 2, 3 and 0 frames are moved
+
 
 def example(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(3, 4, 6, dtype=torch.float64, generator=generator)
-    return logits, torch.randint(6, (3, 4), generator=generator)
+    return torch.randn(3, 4, 4, dtype=torch.float64, generator=generator), ORDER
 
 
-def slow_frame_order(logits, positions):
-    total = 0.0
-    for video, answers in zip(logits.tolist(), positions.tolist(), strict=True):
-        for scores, answer in zip(video, answers, strict=True):
-            total -= scores[answer] - math.log(sum(math.exp(score) for score in scores))
-    return total / positions.numel()
+def slow_frame_order(logits, order):
+    total, moved = 0.0, 0
+    for video, frames in zip(logits.tolist(), order.tolist(), strict=True):
+        for place, (scores, frame) in enumerate(zip(video, frames, strict=True)):
+            if frame != place:
+                total -= scores[frame] - math.log(sum(math.exp(score) for score in scores))
+                moved += 1
+    return total / moved
 
 
 def test_equals_slow_twin():
-    logits, positions = example()
-    assert float(frame_order(logits, positions)) == pytest.approx(
-        slow_frame_order(logits, positions), rel=1e-12
+    logits, order = example()
+    assert float(frame_order(logits, order)) == pytest.approx(
+        slow_frame_order(logits, order), rel=1e-12
     )
 
 
 def test_by_hand():
-    positions = torch.tensor([[1, 0]])
-    assert float(frame_order(torch.zeros(1, 2, 5), positions)) == pytest.approx(math.log(5))
-    logits = torch.tensor([[[0, math.log(3)], [0, 0]]])  # answers at 3/4 and 1/2
-    assert float(frame_order(logits, positions)) == pytest.approx(math.log(8 / 3) / 2)
+    order = torch.tensor([[1, 0, 2]])
+    assert float(frame_order(torch.zeros(1, 3, 3), order)) == pytest.approx(math.log(3))
+    logits = torch.zeros(1, 3, 3)
+    logits[0, 0, 1] = math.log(4)  # the answer has 4/6 at the first place, 1/3 at the second
+    assert float(frame_order(logits, order)) == pytest.approx(math.log(1.5 * 3) / 2)
 
 
-def test_invariant_to_the_order_of_videos_and_of_frames():
-    logits, positions = example()
-    loss = frame_order(logits, positions)
-    assert torch.allclose(frame_order(logits.flip(0, 1), positions.flip(0, 1)), loss)
-    assert not torch.allclose(frame_order(logits.flip(1), positions), loss)
+def test_frames_that_stayed_teach_nothing():
+    logits, order = example()
+    logits.requires_grad_()
+    frame_order(logits, order).backward()
+    stayed = order == torch.arange(4)
+    assert not logits.grad[stayed].any()
+    assert logits.grad[~stayed].all()
+    changed = logits.detach().clone()
+    changed[stayed] += torch.arange(4) ** 2
+    assert torch.allclose(frame_order(changed, order), frame_order(logits, order))
+
+
+def test_the_loss_is_0_if_no_frame_moved():
+    logits = torch.randn(2, 4, 4, requires_grad=True)
+    loss = frame_order(logits, torch.arange(4).expand(2, -1))
+    assert float(loss) == 0
+    loss.backward()
+    assert not logits.grad.any()
+
+
+def test_invariant_to_the_order_of_videos_but_not_of_frames():
+    logits, order = example()
+    loss = frame_order(logits, order)
+    assert torch.allclose(frame_order(logits.flip(0), order.flip(0)), loss)
+    assert not torch.allclose(frame_order(logits.flip(1), order), loss)
 
 
 def test_gradient():
-    logits, positions = example()
-    assert torch.autograd.gradcheck(lambda x: frame_order(x, positions), logits.requires_grad_())
+    logits, order = example()
+    assert torch.autograd.gradcheck(lambda x: frame_order(x, order), logits.requires_grad_())
 
 
 def test_goes_down():
-    logits, positions = example()
+    logits, order = example()
     logits.requires_grad_()
     optimiser = torch.optim.SGD([logits], lr=1.0)
     losses = []
     for _ in range(20):
-        loss = frame_order(logits, positions)
+        loss = frame_order(logits, order)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -60,7 +84,9 @@ def test_goes_down():
     assert losses[-1] < losses[0] - 0.1
 
 
-@pytest.mark.parametrize(("logits", "positions"), [((2, 3, 3), (2, 4)), ((6, 3), (6,))])
-def test_bad_shapes(logits, positions):
-    with pytest.raises(ValueError, match="logits"):
-        frame_order(torch.zeros(logits), torch.zeros(positions, dtype=torch.int64))
+@pytest.mark.parametrize(
+    ("logits", "order"), [((2, 3, 3), (2, 4)), ((6, 3), (6,)), ((2, 3, 4), (2, 3))]
+)
+def test_bad_shapes(logits, order):
+    with pytest.raises(ValueError, match=r"logits must be \(B, T, T\)"):
+        frame_order(torch.zeros(logits), torch.zeros(order, dtype=torch.int64))

@@ -214,7 +214,7 @@ def test_a_few_steps_train_every_parameter(store: FeatureStore, sampler: str) ->
 
 def test_dropout_is_on_what_is_seen_only(store: FeatureStore) -> None:
     features, permutation = drawn(build(), store)
-    model = build(dropout=1 - 1e-9)
+    model = build(dropout=1 - 2**-16)  # the largest there is
     with torch.no_grad():
         seen = model.project(features)
         torch.testing.assert_close(seen, model.project[1].bias.expand_as(seen), atol=1e-5, rtol=0)

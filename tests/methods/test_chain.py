@@ -24,7 +24,8 @@ PARAMETERS = {
     "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25},
     "temperature": 0.5,
     "tau_plus": 0.1,
-    "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
+    "order": {"share": 0.5, "positions": True, "read": "states"},
+    "scene": {"read": "states", "preference": 1.0, "damping": 0.5, "temperature": 0.2},
     "training": training(),
 }
 
@@ -62,7 +63,7 @@ def test_draw_gives_two_views_of_each_clip(store: FeatureStore) -> None:
     model = build()
     pairs = set()
     for seed in range(30):
-        features, scenes, shuffle = drawn(model, store, seed)
+        features, scenes, order = drawn(model, store, seed)
         assert features.shape == (8, FRAMES, WIDTH) and features.dtype == torch.float32
         clip, view, frame = features[:, :, :3].long().unbind(dim=2)
         assert (clip == torch.tensor([1, 4, 5, 8] * 2)[:, None]).all()
@@ -71,11 +72,12 @@ def test_draw_gives_two_views_of_each_clip(store: FeatureStore) -> None:
         pairs |= set(zip(view[:4, 0].tolist(), view[4:, 0].tolist(), strict=True))
         edges = torch.arange(FRAMES + 1) * 11 // FRAMES
         assert ((edges[:-1] <= frame) & (frame < edges[1:])).all()
-        assert torch.equal(shuffle.sort(dim=1).values, torch.arange(FRAMES).expand(4, -1))
+        assert torch.equal(order.sort(dim=1).values, torch.arange(FRAMES).expand(4, -1))
+        assert ((order != torch.arange(FRAMES)).sum(dim=1) == 2).all()  # half of five, rounded
         row = torch.tensor([0, 2, 3, 5] * 2)[:, None]
         assert (scenes.numpy() == model.scenes[row, view, frame]).all()
     assert len(pairs) == 6
-    assert len({tuple(row) for row in shuffle.tolist()}) > 1
+    assert len({tuple(row) for row in order.tolist()}) > 1
 
 
 def test_the_stand_in_disturbs_the_clean_frames_once_a_view(store: FeatureStore) -> None:
@@ -119,45 +121,76 @@ def test_draw_with_too_few_frames_or_no_bank(store: FeatureStore) -> None:
         drawn(build(), bare)
 
 
-def test_loss_parts_are_the_three_tasks(store: FeatureStore) -> None:
-    model = build().eval()
-    features, scenes, shuffle = drawn(model, store)
-    parts = model.losses(features, scenes, shuffle)
+@pytest.mark.parametrize("order_reads", ["states", "codes"])
+@pytest.mark.parametrize("scene_reads", ["states", "codes"])
+@pytest.mark.parametrize("positions", [True, False])
+def test_loss_parts_are_the_three_tasks(
+    store: FeatureStore, positions: bool, order_reads: str, scene_reads: str
+) -> None:
+    form = {"share": 1.0, "positions": positions, "read": order_reads}
+    model = build(order=form, scene={"read": scene_reads}).eval()
+    features, scenes, order = drawn(model, store)
+    parts = model.losses(features, scenes, order)
 
     hidden = model.encoder(features)
     codes = sign(model.hash(hidden.mean(dim=1)))
     contrastive = debiased_contrastive(codes[:4], codes[4:], 0.5, 0.1)
-    shuffled = torch.stack([clip[order] for clip, order in zip(features[:4], shuffle, strict=True)])
-    order = frame_order(model.order_head(model.encoder(shuffled, ordered=False)), shuffle)
-    scene = scene_contrast(hidden, scenes, 0.2)
+    permuted = torch.stack([clip[frames] for clip, frames in zip(features[:4], order, strict=True)])
+    seen = model.encoder(permuted, ordered=positions)
+    seen = model.hash(seen) if order_reads == "codes" else seen
+    scene = scene_contrast(model.hash(hidden) if scene_reads == "codes" else hidden, scenes, 0.2)
     expected = {
-        "loss": contrastive + 0.5 * order + 0.25 * scene,
+        "loss": 0,
         "contrastive": contrastive,
-        "order": order,
+        "order": frame_order(model.order_head(seen), order),
         "scene": scene,
     }
+    expected["loss"] = contrastive + 0.5 * expected["order"] + 0.25 * scene
     assert list(parts) == list(expected)
     for name, value in expected.items():
         torch.testing.assert_close(parts[name], value, msg=name)
         assert value > 0
 
 
-def test_order_task_leaks_no_position(store: FeatureStore) -> None:
-    """Shuffled frames get the shuffled answers: nothing says where they stood."""
-    model = build().eval()
-    features, _, shuffle = drawn(model, store)
+def test_order_task_without_positions_leaks_none(store: FeatureStore) -> None:
+    """Permuted frames get the permuted answers: nothing says where they stood."""
+    model = build(order={"share": 1.0, "positions": False}).eval()
+    features, _, order = drawn(model, store)
     features = features[:4]
     in_order = torch.arange(FRAMES).expand(4, -1)
     expected = model.order_logits(features, in_order)
-    expected = torch.stack([clip[order] for clip, order in zip(expected, shuffle, strict=True)])
-    logits = model.order_logits(features, shuffle)
+    expected = torch.stack([clip[frames] for clip, frames in zip(expected, order, strict=True)])
+    logits = model.order_logits(features, order)
     assert logits.shape == (4, FRAMES, FRAMES)
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
 
     # Frames that look alike can not be told apart, whatever the network has learned.
     alike = features[:, :1].expand(-1, FRAMES, -1)
-    logits = model.order_logits(alike, shuffle)
+    logits = model.order_logits(alike, order)
     torch.testing.assert_close(logits, logits[:, :1].expand_as(logits), atol=1e-5, rtol=1e-4)
+
+
+def test_positions_mark_the_places_but_not_where_a_frame_came_from(store: FeatureStore) -> None:
+    model = build().eval()
+    features, _, order = drawn(model, store)
+    permuted = torch.stack([clip[frames] for clip, frames in zip(features[:4], order, strict=True)])
+    in_order = torch.arange(FRAMES).expand(4, -1)
+    logits = model.order_logits(features[:4], order)
+    # The frames as they were put say all that the network knows.
+    torch.testing.assert_close(logits, model.order_logits(permuted, in_order))
+    # Frames that look alike are told apart by their places.
+    alike = model.order_logits(features[:4, :1].expand(-1, FRAMES, -1), order)
+    assert not torch.allclose(alike, alike[:, :1].expand_as(alike), atol=1e-3)
+
+
+def test_a_share_without_positions_is_refused() -> None:
+    with pytest.raises(InputError, match=r"methods.chain.order: .*share below 1 needs positions"):
+        build(order={"positions": False})
+    for share in (0.0, 1.5):
+        with pytest.raises(InputError, match=r"methods.chain.order.share: "):
+            build(order={"share": share})
+    with pytest.raises(InputError, match=r"methods.chain.scene.read: "):
+        build(scene={"read": "frames"})
 
 
 @pytest.mark.parametrize(
@@ -178,7 +211,7 @@ def test_weight_of_zero_switches_a_task_off(
     assert set(parts) == {"loss", *on}
     torch.testing.assert_close(parts["loss"], sum(parts[name] for name in on))
     assert (model.scenes >= 0).any() == ("scene" in on)
-    assert ({"ordered": False} in calls) == ("order" in on)
+    assert ({"ordered": True} in calls) == ("order" in on)
     parts["loss"].backward()
     trained = {
         "contrastive": model.hash.linear.weight,

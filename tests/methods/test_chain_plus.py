@@ -30,7 +30,8 @@ PARAMETERS = {
     "weights": {"contrastive": 1.0, "order": 0.5, "scene": 0.25, "neighbourhood": 4.0},
     "temperature": 0.5,
     "tau_plus": 0.1,
-    "scene": {"preference": 1.0, "damping": 0.5, "temperature": 0.2},
+    "order": {"share": 0.5, "positions": True, "read": "states"},
+    "scene": {"read": "states", "preference": 1.0, "damping": 0.5, "temperature": 0.2},
     "clean_view": True,
     "parts": 2,
     "training": training(epochs=2),
@@ -151,7 +152,7 @@ def test_clean_frames_are_the_view_after_the_last(store: FeatureStore) -> None:
     model = fitted(store)
     pairs = set()
     for seed in range(40):
-        features, scenes, shuffle, pooled = drawn(model, store, seed)
+        features, scenes, order, pooled = drawn(model, store, seed)
         assert features.shape == (8, FRAMES, WIDTH) and features.dtype == torch.float32
         clip, view, frame = features[:, :, :3].long().unbind(dim=2)
         assert (view == view[:, :1]).all()
@@ -162,7 +163,7 @@ def test_clean_frames_are_the_view_after_the_last(store: FeatureStore) -> None:
             assert (features[row].numpy() == known[frame[row].numpy()].astype(np.float32)).all()
         assert (clip == torch.from_numpy(np.tile(store.train[ROWS], 2))[:, None]).all()
         assert (scenes.numpy() == model.scenes[np.tile(ROWS, 2)[:, None], view, frame]).all()
-        assert torch.equal(shuffle.sort(dim=1).values, torch.arange(FRAMES).expand(4, -1))
+        assert torch.equal(order.sort(dim=1).values, torch.arange(FRAMES).expand(4, -1))
         assert torch.equal(pooled, pooled_features(store, 2)[ROWS].float())
         pairs |= set(zip(view[:4, 0].tolist(), view[4:, 0].tolist(), strict=True))
     assert pairs == {(a, b) for a in range(4) for b in range(4) if a != b}

@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from chain.core.errors import InputError
-from chain.methods.pca_rotation import PCARotation, PCARotationConfig, principal_components
+from chain.methods.pca_rotation import (
+    PCARotation,
+    PCARotationConfig,
+    components_of_few,
+    principal_components,
+)
 from chain.views.store import FeatureStore
 
 CLIPS, WIDTH, BITS = 60, 10, 8
@@ -75,9 +80,38 @@ def test_principal_components_by_hand() -> None:
     torch.testing.assert_close(principal_components(covariance, 1)[:, 0], -axis)
 
 
+def test_few_clips_have_the_components_of_their_covariance() -> None:
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 40)))
+    points -= points.mean(dim=0)
+    expected = principal_components(points.T @ points, 5)
+    torch.testing.assert_close(components_of_few(points, 5), expected, atol=1e-9, rtol=1e-9)
+
+
+def test_copies_among_few_clips_do_no_harm() -> None:
+    points = torch.zeros(30, 400, dtype=torch.float64)
+    points[:15, 0], points[15:, 0] = 1.0, -1.0
+    components = components_of_few(points, 16)
+    torch.testing.assert_close(components[:, 0], torch.eye(400, dtype=torch.float64)[0])
+    torch.testing.assert_close(components.T @ components, torch.eye(16, dtype=torch.float64))
+
+
 def test_bad_input(store: FeatureStore) -> None:
     with pytest.raises(InputError, match=r"bits is 16, but the features have only 10 dimensions"):
         construct(bits=16).fit(store)
-    few = FeatureStore(store.index, store.clean, np.arange(BITS), {})
-    with pytest.raises(InputError, match=r"bits is 8, but PCA needs .* only 8; lower it or add"):
-        construct().fit(few)
+
+
+@pytest.mark.parametrize("clips", [2, 5, BITS, BITS + 1])
+def test_with_few_clips_the_other_directions_are_random(store: FeatureStore, clips: int) -> None:
+    few = FeatureStore(store.index, store.clean, np.arange(clips), {})
+    model, other = fitted(few), fitted(few, seed=1)
+    torch.testing.assert_close(model.components.T @ model.components, torch.eye(BITS))
+    spanned = min(clips - 1, BITS)
+    assert torch.equal(model.components[:, :spanned], other.components[:, :spanned])
+    assert torch.equal(model.components, fitted(few).components)
+    if spanned < BITS:
+        assert not torch.equal(model.components[:, spanned:], other.components[:, spanned:])
+    centred = features(few)[:clips].mean(dim=1) - model.mean
+    beyond = centred @ model.components[:, spanned:]
+    torch.testing.assert_close(beyond, torch.zeros_like(beyond), atol=1e-4, rtol=0)
+    rest = centred - centred @ model.components @ model.components.T
+    assert clips > BITS or rest.abs().max() < 1e-4

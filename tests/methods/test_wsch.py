@@ -133,7 +133,10 @@ def slow_view(
     """Mean code and summed cosine of one clip."""
     codes = slow_code(model, clip, visible)
     tokens = torch.cat([codes, model.mask_token.repeat(len(hidden), 1)])
-    decoded = model.decoder(tokens[None])[0, len(visible) :]
+    decoded = tokens[None]
+    for layer in model.decoder:  # each masked frame is computed, though all are alike
+        decoded = layer(decoded)
+    decoded = decoded[0, len(visible) :]
     cosine = sum(
         float(found @ clip[t] / found.norm() / clip[t].norm())
         for found, t in zip(decoded, sorted(hidden), strict=True)

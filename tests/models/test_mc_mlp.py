@@ -20,6 +20,16 @@ def randomised(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
+def places_first(x: Tensor) -> Tensor:
+    """(B, n, c) -> one pass (n, B, 1, c)."""
+    return x.transpose(0, 1)[:, :, None]
+
+
+def batch_first(x: Tensor) -> Tensor:
+    """(n, B, 1, c) -> (B, n, c)."""
+    return x.squeeze(2).transpose(0, 1)
+
+
 def normal(bn: nn.Module, channel: int, value: Tensor) -> Tensor:
     assert isinstance(bn, nn.BatchNorm1d)
     scaled = (value - bn.running_mean[channel]) / (bn.running_var[channel] + bn.eps).sqrt()
@@ -66,7 +76,7 @@ def test_gates_against_a_slow_twin(places: int, channels: int, inner: int, group
     gates = randomised(Gates(places, channels, inner, grouped))
     assert isinstance(gates, Gates)
     x = torch.randn(2, places, channels)
-    for clip, result in zip(x, gates(x), strict=True):
+    for clip, result in zip(x, batch_first(gates(places_first(x))), strict=True):
         total = torch.zeros_like(clip)
         for kind in (gates.long, gates.middle, gates.short):
             u = (kind.fc1.weight @ clip + kind.fc1.bias[:, None]).T  # (c, n)
@@ -87,19 +97,43 @@ def test_gates_against_a_slow_twin(places: int, channels: int, inner: int, group
 @pytest.mark.parametrize(("places", "parts"), [(25, 8), (8, 25), (8, 2), (2, 8), (3, 1), (5, 5)])
 def test_pool_is_torchs_adaptive_one(places: int, parts: int) -> None:
     x = torch.randn(2, 3, places)
-    torch.testing.assert_close(Pool(places, parts)(x), F.adaptive_avg_pool1d(x, parts))
+    pooled = Pool(places, parts)(x.permute(2, 0, 1)[:, :, None])
+    expected = F.adaptive_avg_pool1d(x, parts)
+    torch.testing.assert_close(pooled.squeeze(2).permute(1, 2, 0), expected)
 
 
 def test_residuals() -> None:
     """Both mixers add to their input, the last gates do not."""
-    block, x = randomised(MixerBlock(6, 16)), torch.randn(2, 6, 16)
+    block, x = randomised(MixerBlock(6, 16)), torch.randn(6, 2, 1, 16)
     assert isinstance(block, MixerBlock)
-    tokens = x + block.token_gates(block.tokens(x.mT)).mT
+    tokens = x + block.token_gates(block.tokens(x).transpose(0, 3)).transpose(0, 3)
     torch.testing.assert_close(block(x), tokens + block.channel_gates(block.channels(tokens)))
     mixer = randomised(MCMLP(6, 16, depth=2))
     assert isinstance(mixer, MCMLP)
     expected = mixer.gates(mixer.blocks[1](mixer.blocks[0](x.clamp(min=0))))
-    torch.testing.assert_close(mixer(x), expected)
+    torch.testing.assert_close(mixer(batch_first(x)), batch_first(expected))
+
+
+def test_passes_are_those_of_separate_calls() -> None:
+    """Outputs, gradients and running statistics, with dropout switched off."""
+    together, apart = MCMLP(6, 32), MCMLP(6, 32)
+    for mixer in (together, apart):
+        randomised(mixer).train()
+        for module in mixer.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    apart.load_state_dict(together.state_dict())
+    tokens = torch.randn(12, 6, 32)
+    passes = tokens.view(4, 3, 6, 32)
+    outputs = together(passes), torch.stack([apart(part) for part in passes.unbind(1)], dim=1)
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().mean().backward()
+    for one, other in zip(together.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-3)
+    for name, value in together.state_dict().items():
+        torch.testing.assert_close(value, apart.state_dict()[name])
+    assert together.blocks[0].token_gates.long.gate.bottleneck[1].num_batches_tracked == 3
 
 
 def test_published_size() -> None:

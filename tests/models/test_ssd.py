@@ -126,3 +126,12 @@ def test_attention_block_against_torch() -> None:
     normalised = block.norm(tokens)
     expected = tokens + twin(normalised, normalised, normalised, need_weights=False)[0]
     torch.testing.assert_close(block(tokens), expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("times", [1, 3])
+def test_first_token_that_stands_there_several_times(times: int) -> None:
+    torch.manual_seed(0)
+    block, tokens = AttentionBlock(12, 3), torch.randn(2, 5, 12)
+    repeated = torch.cat([tokens[:, :1].expand(-1, times - 1, -1), tokens], dim=1)
+    torch.testing.assert_close(block.of_first(tokens, times), block(repeated)[:, :1])

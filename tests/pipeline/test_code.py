@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.pipeline.code import INFRASTRUCTURE, code_of, code_text
+from chain.pipeline.code import INFRASTRUCTURE, code_of, code_text, made_by
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,3 +134,11 @@ def test_chain_s_code_is_no_part_of_lsh() -> None:
         assert name not in lsh and name not in train
         assert name in code_of(methods / "chain.py", ROOT)
         assert name in code_of(methods / "chain_plus.py", ROOT)
+
+
+def test_what_a_result_is_made_by() -> None:
+    made = made_by(ROOT / "chain/video/pack.py")
+    assert made["code"] == code_of(ROOT / "chain/video/pack.py", ROOT)
+    assert "chain/video/square.py" in made["code"]
+    assert made["libraries"]["av"][0].isdigit() and made["libraries"]["torch"][0].isdigit()
+    json.dumps(made)

@@ -202,3 +202,52 @@ def test_an_error_names_the_layer_and_its_file(
 def test_a_bad_value_that_is_overridden_does_no_harm() -> None:
     published = PUBLISHED | {"all": PUBLISHED["all"] | {"frames": 0}}
     assert merged("learned", {"all": {"frames": 3}}, published)["frames"] == 3
+
+
+class SizedConfig(MethodConfig):
+    training: Rate  # type: ignore[assignment]
+    encoder: Size
+    clusters: int = 9
+
+
+class Sized:
+    Config: ClassVar = SizedConfig
+
+
+@pytest.fixture
+def _a_third_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"learned": Learned, "plain": Plain, "sized": Sized}
+    monkeypatch.setattr(layers, "METHODS", found)
+    monkeypatch.setattr(layers, "method_class", found.__getitem__)
+    monkeypatch.setattr("chain.methods.method_class", found.__getitem__)
+
+
+SIZED = PUBLISHED | {"sized": {"encoder": {"width": 8, "depth": 2}}}
+
+
+def test_fit_keeps_the_value_below_and_is_named(_a_third_method: None) -> None:
+    all_of_it = {"encoder": {"width": "fit", "depth": "fit"}, "training": {"lr": "fit"}}
+    found = Layers(SIZED, {"all": all_of_it, "sized": {"encoder": {"depth": 3}}}, FILE)
+    assert found.config("sized").model_dump() == {
+        "frames": 25,
+        "training": {"lr": 0.1, "epochs": 1},
+        "encoder": {"width": 8, "depth": 3},
+        "clusters": 9,
+    }
+    assert found.fits("sized") == ["encoder.width", "training.lr"]
+    assert found.fits("learned") == ["training.lr"] and found.fits("plain") == []
+    change = Layer({"encoder": {"width": 4}, "training": {"epochs": "fit"}}, "place")
+    assert found.fits("sized", change) == ["training.epochs", "training.lr"]
+    assert found.config("sized", change).model_dump()["encoder"]["width"] == 4
+
+
+def test_fit_in_place_of_what_does_not_follow_the_clips(_a_third_method: None) -> None:
+    for profile, place in (
+        ({"all": {"frames": "fit"}}, "methods.all.frames"),
+        ({"sized": {"encoder": "fit"}}, "methods.sized.encoder"),
+        ({"sized": {"anchors": "fit"}}, "methods.sized.anchors"),  # it has none
+    ):
+        with pytest.raises(InputError, match=rf"^params/mini\.yaml: {place}: 'fit' is only for"):
+            Layers(SIZED, profile, FILE).config("sized")
+    with pytest.raises(InputError, match=r"^params\.yaml: methods.sized.encoder.width: missing"):
+        Layers(SIZED | {"sized": {"encoder": {"width": "fit", "depth": 1}}}).config("sized")

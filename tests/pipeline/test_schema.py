@@ -11,6 +11,8 @@ from chain.core import params
 from chain.core.errors import InputError
 from chain.pipeline.schema import Checked
 
+BTH_TERMS = ("reconstruction", "neighbourhood", "anchor")
+
 
 def refused(change: dict[str, Any], own: dict[str, Any]) -> str:
     """The message about changes of `params.yaml` and of the demo's profile."""
@@ -29,8 +31,15 @@ def refused(change: dict[str, Any], own: dict[str, Any]) -> str:
         ({"bitz": 64}, "bitz", "unknown parameter"),
         ({"data": {}}, "data", "unknown parameter"),
         ({"datasets": []}, "datasets", "at least 1"),
+        ({"datasets": ["demo;touch X"]}, "datasets.0", "only letters"),
+        ({"datasets": ["../demo"]}, "datasets.0", "only letters"),
+        ({"datasets": ["-x"]}, "datasets.0", "no - in front"),
+        ({"datasets": ["demo\n"]}, "datasets.0", "only letters"),
         ({"datasets": ["demo", "clips", "demo"]}, "datasets", "'demo' is listed twice"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
+        ({"seed": 2**32}, "seed", "less than 4294967296"),
+        ({"seed": 2**32 - 1}, "repeats", "more than 2**32; lower it"),
+        ({"figures": {"seed": 2**32}}, "figures.seed", "less than 4294967296"),
         ({"repeats": 0}, "repeats", "greater than or equal to 1"),
         ({"grid": {"methods": []}}, "grid.methods", "at least 1"),
         ({"grid": {"methods": ["chain", "lsh", "lsh"]}}, "grid.methods", "'lsh' is listed twice"),
@@ -42,11 +51,19 @@ def refused(change: dict[str, Any], own: dict[str, Any]) -> str:
         ({"grid": {"methods": ["lsh"]}}, "method", "'chain' not among grid.methods (there: lsh)"),
         ({"evaluation": {"topk": []}}, "evaluation.topk", "at least 1"),
         ({"evaluation": {"topk": [0]}}, "evaluation.topk.0", "greater than or equal to 1"),
+        ({"evaluation": {"topk": [20, 5, 20]}}, "evaluation.topk", "20 is listed twice"),
         ({"figures": {"k": 7}}, "figures.k", "7 is not among [5, 10, 20, "),
         ({"methods": {"chain": {"samplng": 1}}}, "methods.chain.samplng", "unknown parameter"),
         ({"methods": {"chain": {"sampling": "all"}}}, "methods.chain.sampling", "segment"),
         ({"methods": {"chain": {"temperature": 0.0}}}, "methods.chain.temperature", "greater"),
         ({"methods": {"chain": 3}}, "methods.chain", "dictionary"),
+        ({"methods": {"s5vh": {"junk": 1}}}, "methods.s5vh.junk", "unknown parameter"),
+        ({"methods": {"s5vh": {"centres": "none"}}}, "methods.s5vh.centres", "fixed"),
+        (
+            {"methods": {"bth": {"weights": dict.fromkeys(BTH_TERMS, 0.0)}}},
+            "methods.bth.weights",
+            "all are 0, so there is nothing to learn",
+        ),
         (
             {"methods": {"all": {"training": {"optimiser": "sgd"}}}},
             "methods.all.training.optimiser",
@@ -66,6 +83,22 @@ def refused(change: dict[str, Any], own: dict[str, Any]) -> str:
             "unknown parameter",
         ),
         (
+            {"ablations": {"variants": {"chain": {"not_made": {"mine": {"junk": 1}}}}}},
+            "ablations.variants.chain.not_made.mine.junk",
+            "unknown parameter",
+        ),
+        (
+            {"ablations": {"variants": {"chain": {"tasks": {"../../x": {}}}}}},
+            "ablations.variants.chain.tasks.../../x.[key]",
+            "only letters",
+        ),
+        (
+            {"ablations": {"variants": {"chain": {"a|b": {"mine": {}}}}}},
+            "ablations.variants.chain.a|b.[key]",
+            "only letters",
+        ),
+        ({"ablations": {"tables": ["a b"]}}, "ablations.tables.0", "only letters"),
+        (
             {"ablations": {"variants": {"chain_plus": {"tasks": {"mine": {}}}}}},
             "ablations",
             "'tasks' is listed twice",
@@ -79,6 +112,7 @@ def refused(change: dict[str, Any], own: dict[str, Any]) -> str:
         ({"augment": {"crop_scale": 0.3}}, "augment, 1.5 times as strong", "greater than"),
         ({"runtime": {"threads": 0}}, "runtime.threads", "greater"),
         ({"runtime": {"device": "warp"}}, "runtime.device", "'warp'"),
+        ({"runtime": {"device": "meta"}}, "runtime.device", "one of cpu, cuda"),
         ({"runtime": {"engine": "spark"}}, "runtime.engine", "ray"),
         ({"search": {"kind": "tree"}}, "search.kind", "ivf"),
     ],
@@ -129,6 +163,11 @@ def test_unknown_methods(change: dict[str, Any]) -> None:
         ({"backbone": {"weights": "https://example.org/w.pth"}}, "backbone", "sha256"),
         ({"backbone": {"size": None}}, "backbone.size", "missing"),
         ({"backbone": {"mean": [0.5, 0.5]}}, "backbone.mean", "three numbers"),
+        ({"backbone": {"mean": [123.7, 116.3, 103.5]}}, "backbone.mean", "divide"),
+        ({"backbone": {"std": [58.4, 57.1, 57.4]}}, "backbone.std", "divide"),
+        ({"bank": {"seed": 2**32}}, "bank.seed", "less than"),
+        ({"methods": {"chain_plus": {"parts": 17}}}, "decode.frames", "chain_plus.parts, 17"),
+        ({"methods": {"s5vh": {"junk": 1}}}, "methods.s5vh.junk", "unknown parameter"),
         ({"methods": {"chian": {}}}, "methods", "'chian' is no method"),
         ({"methods": {"all": {"frames": 0}}}, "methods.all.frames", "greater"),
         (
@@ -145,8 +184,8 @@ def test_bad_profiles(change: dict[str, Any], key: str, words: str) -> None:
 
 
 def test_the_profile_of_another_data_set_is_named() -> None:
-    with pytest.raises(InputError, match=r"^params/clips\.yaml: decode\.frames: 9 is less than"):
-        checked({"datasets": ["demo", "clips"]}, {"clips": {"decode": {"frames": 9}}})
+    with pytest.raises(InputError, match=r"^params/clips\.yaml: decode\.frames: 7 is less than"):
+        checked({"datasets": ["demo", "clips"]}, {"clips": {"decode": {"frames": 7}}})
 
 
 def test_only_profiles_of_this_run_are_read(
@@ -173,6 +212,15 @@ def test_device_of_the_environment_is_checked_instead(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CHAIN_DEVICE", "warp")
     with pytest.raises(InputError, match=r"^CHAIN_DEVICE: 'warp'"):
         checked()
+
+
+def test_a_method_outside_the_grid_may_be_unfit_for_the_data_set() -> None:
+    """Four frames leave nothing to mask for WSCH, which matters only where it is trained."""
+    unfit = {"methods": {"all": {"frames": 1}}}
+    grid = {"grid": {"methods": ["chain", "lsh"]}, "ablations": {"tables": []}}
+    checked(grid, {"demo": unfit})
+    with pytest.raises(InputError, match="methods"):
+        checked({}, {"demo": unfit})
 
 
 def test_layers_are_judged_together() -> None:

@@ -81,7 +81,7 @@ def test_ablations_that_need_pixels_are_left_out_and_named() -> None:
     }
     assert names == {
         "tasks": ["contrastive", "contrastive_order", "contrastive_scene", "order_scene"],
-        "spatial": ["none", "feature", "feature_mix"],
+        "spatial": ["none", "feature"],
         "strength": [],
         "sampling": ["random", "consecutive"],
     }

@@ -40,7 +40,23 @@ def test_by_hand() -> None:
         "On UCF101, CHAIN has the highest mean with 64-bit codes: its mAP@20 is 0.500 ± 0.010 "
         "(strict protocol, mean ± sd over 3 seeds). That is 25 % above ConMH (0.400 ± 0.030) and "
         "100 % above the best float features (raw, without a code: 0.250). LSH and BTH do not "
-        "beat these features."
+        "beat these features. At the other code lengths the highest mean is that of BTH with 32 "
+        "bits (0.900, above every floor)."
+    )
+
+
+def test_the_best_of_each_code_length_and_the_floors() -> None:
+    rows = [
+        ("demo", "chain", 16, 20, 0.4, 0.0),
+        ("demo", "conmh", 16, 20, 0.45, 0.0),
+        ("demo", "pca_itq", 32, 20, 0.6, 0.0),
+        ("demo", "chain", 32, 20, 0.59, 0.0),
+        ("demo", "chain", 32, 5, 0.9, 0.0),
+    ]
+    more = pd.concat([SCORES, pd.DataFrame(rows, columns=SCORES.columns)])
+    assert answer(more, FLOATS, "demo", 64, 20, 3).endswith(
+        " At the other code lengths the highest mean is that of ConMH with 16 bits (0.450, not "
+        "above the float features) and PCA-ITQ with 32 bits (0.600, without training)."
     )
 
 
@@ -52,11 +68,19 @@ def test_the_baseline_itself_may_win_and_stay_below_the_features() -> None:
 
 
 def test_a_run_without_the_baseline_and_with_one_seed() -> None:
-    scores = only("chain", "bth").drop(columns="sd_strict")
+    scores = only("chain", "bth").query("bits == 64").drop(columns="sd_strict")
     assert answer(scores, FLOATS, "ucf101", 64, 20, 1) == (
         "On UCF101, CHAIN has the highest mean with 64-bit codes: its mAP@20 is 0.500 (strict "
         "protocol, one seed). That is 100 % above the best float features (raw, without a code: "
         "0.250). BTH does not beat these features."
+    )
+
+
+def test_one_method_alone_has_no_rival() -> None:
+    assert answer(only("chain"), FLOATS, "ucf101", 64, 20, 3) == (
+        "On UCF101, CHAIN is the only method, with 64-bit codes: its mAP@20 is 0.500 ± 0.010 "
+        "(strict protocol, mean ± sd over 3 seeds). That is 100 % above the best float features "
+        "(raw, without a code: 0.250)."
     )
 
 

@@ -7,6 +7,7 @@ from chain.report.content import Figure
 from chain.report.sections import (
     FIGURES,
     GALLERY,
+    LOCAL_TASKS,
     figure_sections,
     opening_section,
     result_section,
@@ -38,7 +39,7 @@ def draw(plots: Path, *names: str) -> None:
 
 def test_every_figure_stands_under_its_heading_in_order(tmp_path: Path) -> None:
     draw(tmp_path, *(name for captions in FIGURES.values() for name in captions))
-    sections = figure_sections(tmp_path)
+    sections = figure_sections(tmp_path, {})
     assert [section.heading for section in sections] == list(FIGURES)
     for section in sections:
         captions = FIGURES[section.heading]
@@ -47,13 +48,22 @@ def test_every_figure_stands_under_its_heading_in_order(tmp_path: Path) -> None:
 
 
 def test_figures_that_were_not_drawn_are_left_out(tmp_path: Path) -> None:
-    assert figure_sections(tmp_path) == ()
+    assert figure_sections(tmp_path, {}) == ()
     draw(tmp_path, "local_tasks/order.png", "retrieved/tsne.png", "figures/other.png")
     found = {
         section.heading: [figure.path.name for figure in section.figures]
-        for section in figure_sections(tmp_path)
+        for section in figure_sections(tmp_path, {})
     }
     assert found == {"Codes": ["tsne.png"], "The local tasks": ["order.png"]}
+
+
+def test_tables_stand_above_the_figures_of_their_heading(tmp_path: Path) -> None:
+    draw(tmp_path, "local_tasks/order.png", "retrieved/tsne.png")
+    tables = (map_table(SCORES),)
+    codes, local_tasks = figure_sections(tmp_path, {LOCAL_TASKS: tables})
+    assert (codes.heading, codes.tables) == ("Codes", ())
+    assert (local_tasks.heading, local_tasks.tables) == (LOCAL_TASKS, tables)
+    assert [figure.path.name for figure in local_tasks.figures] == ["order.png"]
 
 
 def test_results_have_the_tables_and_a_chart_of_each_cell() -> None:

@@ -55,7 +55,7 @@ def test_only_what_was_run_is_shown(project: None, monkeypatch: pytest.MonkeyPat
     ((points, k),) = drawn
     assert k == 7
     by_parameter = points.groupby("parameter")["value"].apply(sorted).to_dict()
-    assert by_parameter == {"AP preference": [0.5, 1.0], "augmentation strength": [0.0, 1.0]}
+    assert by_parameter == {"AP preference": [1.0, 4.0], "augmentation strength": [0.0, 1.0]}
     assert Path("plots/ablations/sensitivity_small.png").exists()
 
 

@@ -53,7 +53,8 @@ def test_what_was_not_evaluated_is_empty(tmp_path: Path) -> None:
 
 def test_the_grid_has_each_cell_once(tmp_path: Path) -> None:
     for method, bits in (("chain", 16), ("chain", 64), ("lsh", 16), ("lsh", 32)):
-        table = pd.DataFrame({"seed": [0], "k": [5], "map_strict": [bits / 100]})
+        scores = {"seed": [0], "k": [5], "map_strict": [bits / 100], "map_ssvh": [0.5]}
+        table = pd.DataFrame(scores)
         write_csv(tmp_path / "evaluations" / "demo" / f"{method}_{bits}" / "map.csv", table)
     grid = read_grid(tmp_path, ["demo"], ["chain", "lsh"], [64, 16, 64], "map")
     assert list(zip(grid["method"], grid["bits"], grid["map_strict"], strict=True)) == [
@@ -64,11 +65,11 @@ def test_the_grid_has_each_cell_once(tmp_path: Path) -> None:
 
 
 def test_float_features_of_the_data_sets_that_have_any(tmp_path: Path) -> None:
-    table = pd.DataFrame({"seed": [0], "k": [5], "map_strict": [0.25]})
+    table = pd.DataFrame({"variant": ["raw"], "seed": [0], "k": [5], "map_strict": [0.25]})
     write_csv(tmp_path / "evaluations/demo/float_features/map.csv", table)
     found = read_all_floats(tmp_path, ["clips", "demo"])
     assert found.to_dict("records") == [
-        {"seed": 0, "k": 5, "map_strict": 0.25, "dataset": "demo"},
+        {"variant": "raw", "seed": 0, "k": 5, "map_strict": 0.25, "dataset": "demo"},
     ]
     assert read_all_floats(tmp_path, ["clips"]).empty
 

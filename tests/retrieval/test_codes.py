@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from chain.core.errors import InputError
@@ -13,6 +14,7 @@ from chain.retrieval.codes import (
 )
 
 IDS = ["wave/clip_003", "été/ünïcode", "a"]
+CLIPS = pd.DataFrame({"id": IDS})
 
 
 def random_codes(count, bits, seed=0):
@@ -86,7 +88,7 @@ def test_files_round_trip(tmp_path):
     ids = ["001", "NA", 'a, "b"', "été"]
     save_codes(folder, ids, codes)
     for seed, packed in codes.items():
-        loaded = load_codes(folder, seed)
+        loaded = load_codes(folder, seed, pd.DataFrame({"id": ids}), 24)
         assert loaded.ids.tolist() == ids and loaded.bits == 24
         np.testing.assert_array_equal(loaded.codes, packed)
     assert contents(folder).keys() == {"ids.csv", "seed_7.npy", "seed_12.npy"}
@@ -165,7 +167,7 @@ def test_load_names_a_bad_file(tmp_path, name, content):
     elif content is not None:
         np.save(path, content)
     with pytest.raises(InputError, match=str(tmp_path)) as caught:
-        load_codes(tmp_path, 0)
+        load_codes(tmp_path, 0, CLIPS, 8)
     assert name in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -175,7 +177,7 @@ def test_load_names_a_folder_in_a_file_s_place(tmp_path, name):
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
     with pytest.raises(InputError, match=name):
-        load_codes(tmp_path, 0)
+        load_codes(tmp_path, 0, CLIPS, 8)
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path):
@@ -184,7 +186,16 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     for length in range(len(whole)):
         (tmp_path / "seed_0.npy").write_bytes(whole[:length])
         with pytest.raises(InputError, match=r"seed_0\.npy: not a file of codes"):
-            load_codes(tmp_path, 0)
+            load_codes(tmp_path, 0, CLIPS, 8)
+
+
+def test_codes_of_other_clips_or_of_another_length_are_refused(tmp_path):
+    save_codes(tmp_path, IDS, {0: random_codes(3, 8)})
+    for clips in (CLIPS[::-1], CLIPS[:2]):
+        with pytest.raises(InputError, match=r"seed_0\.npy with ids\.csv: the codes are not those"):
+            load_codes(tmp_path, 0, clips, 8)
+    with pytest.raises(InputError, match=r"seed_0\.npy: codes of 8 bits, not of 16"):
+        load_codes(tmp_path, 0, CLIPS, 16)
 
 
 def slow_statistics(codes):

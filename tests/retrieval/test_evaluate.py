@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,10 +23,11 @@ def slow_evaluation(queries, database, query_labels, database_labels, topk):
     """Both protocols ranked in Python; strict by the mean AP over 100 random tie orders."""
     rng = np.random.default_rng(0)
     ssvh, strict = {k: [] for k in topk}, {k: [] for k in topk}
+    hashes = [hashlib.sha256(name.encode()).hexdigest() for name in database.ids.tolist()]
     for q, code in enumerate(queries.codes):
         distance = [int(np.bitwise_count(code ^ other).sum()) for other in database.codes]
         relevant = [bool((query_labels[q] & row).any()) for row in database_labels]
-        ranking = sorted(range(len(distance)), key=lambda d: (distance[d], d))
+        ranking = sorted(range(len(distance)), key=lambda d: (distance[d], hashes[d]))
         for k in topk:
             ssvh[k].append(slow_ap([relevant[d] for d in ranking], k, k))
 
@@ -72,8 +75,9 @@ def test_by_hand():
     labels = np.array([[1, 0], [0, 1], [1, 0], [1, 0]], dtype=bool)
     queries = Codes(np.array(["a"]), codes[:1])
     found = evaluate(queries, database, labels[:1], labels, [1, 2, 4])
-    # ssvh ranks a, b, c, d: relevant 1, 0, 1, 1; strict ranks b, c, d: 0, 1, 1.
-    assert found.map_ssvh == pytest.approx({1: 1, 2: 1 / 2, 4: (1 + 2 / 3 + 3 / 4) / 4})
+    # The SHA-256 of b is 3e..., that of a is ca...; so ssvh ranks b, a, c, d: relevant 0, 1, 1, 1.
+    # Strict ranks b, c, d: 0, 1, 1.
+    assert found.map_ssvh == pytest.approx({1: 0, 2: 1 / 4, 4: (1 / 2 + 2 / 3 + 3 / 4) / 4})
     assert found.map_strict == pytest.approx({1: 0, 2: 1 / 4, 4: (1 / 2 + 2 / 3) / 2})
     assert found.by_radius["radius"].tolist() == list(range(9))
     assert found.by_radius["precision"].tolist() == pytest.approx([0, 1 / 2, 1 / 2] + [2 / 3] * 6)
@@ -118,7 +122,7 @@ def assert_same_strict(one, other):
     assert one.by_rank.equals(other.by_rank)
 
 
-def test_strict_is_invariant_to_database_order_and_flipped_and_permuted_bits():
+def test_invariant_to_database_order_and_flipped_and_permuted_bits():
     rng = np.random.default_rng(7)
     database, labels = sample(80, bits=8)
     queries = Codes(database.ids[:20], database.codes[:20])
@@ -126,7 +130,9 @@ def test_strict_is_invariant_to_database_order_and_flipped_and_permuted_bits():
 
     order = rng.permutation(80)
     shuffled = Codes(database.ids[order], database.codes[order])
-    assert_same_strict(evaluate(queries, shuffled, labels[:20], labels[order], [3, 80]), expected)
+    found = evaluate(queries, shuffled, labels[:20], labels[order], [3, 80])
+    assert_same_strict(found, expected)
+    assert found.map_ssvh == expected.map_ssvh
 
     flips, bits = rng.choice([-1, 1], 8), rng.permutation(8)
     turned = [
@@ -143,6 +149,17 @@ def test_constant_codes_score_what_chance_does():
     found = evaluate(constant, constant, labels, labels, [1])
     relevant = (labels.astype(int) @ labels.T.astype(int) > 0).sum(axis=1) - 1
     assert found.map_strict[1] == pytest.approx(relevant[relevant > 0].mean() / 49)
+
+
+def test_a_database_sorted_by_category_favours_no_category_under_ssvh():
+    """All codes are the same, so that the ties' order is all there is."""
+    database, _ = sample(400)
+    labels = np.repeat(np.eye(4, dtype=bool), 100, axis=0)
+    constant = Codes(database.ids, np.zeros_like(database.codes))
+    found = evaluate(constant, constant, labels, labels, [100])
+    sorted_by_category = 1 / 4  # all hits for one category, none for the others
+    chance = 1 / 16  # the share of a category at each rank, of which it is the precision
+    assert abs(found.map_ssvh[100] - chance) < (sorted_by_category - chance) / 10
 
 
 def test_perfect_codes_score_one():

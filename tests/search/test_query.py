@@ -15,7 +15,7 @@ from chain.backbones.networks import Backbone, BackboneConfig, load_backbone
 from chain.core import params
 from chain.core.errors import InputError
 from chain.datasets.folder import FolderConfig, index_folder
-from chain.datasets.manifest import file_sha256, write_manifest
+from chain.datasets.manifest import file_sha256, read_index, write_manifest
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract
 from chain.figures.style import save as save_figure
@@ -26,7 +26,7 @@ from chain.retrieval.codes import Codes, load_codes, pack, save_codes
 from chain.retrieval.hamming import nearest
 from chain.search.index import Index, Origin, SearchConfig, build, load, save
 from chain.search.query import as_text, find
-from chain.search.sheet import Result, contact_sheet, results
+from chain.search.sheet import Result, contact_sheet, drawable, results
 from chain.training.encode import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
@@ -83,11 +83,14 @@ def project(tmp_path, monkeypatch, write_clip):
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
     tree, own = write_params()
     artifacts = tmp_path / "artifacts"
+    listed = ["path,split"]
     for number in range(CLIPS):
-        name = f"data/tiny/{'golf' if number % 2 else 'run'}/{number:02}.mp4"
-        write_clip(tmp_path / name, texture(number))
-    shares = {"train": 0.5, "database": 0.5}
-    manifest = index_folder(FolderConfig(root="tiny", shares=shares), Path("data/tiny"), 1)
+        name = f"{'golf' if number % 2 else 'run'}/{number:02}.mp4"
+        write_clip(tmp_path / "data/tiny" / name, texture(number))
+        listed.append(f"{name},{'train' if number // 2 % 2 else 'database'}")
+    Path("data/tiny/splits.csv").write_text("\n".join(listed))
+    config = FolderConfig(root="tiny", split_file="splits.csv")
+    manifest = index_folder(config, Path("data/tiny"), 1)
     write_manifest(artifacts / "clips/tiny/manifest.csv", manifest)
     decode = DecodeConfig(**own["decode"])
     (tmp_path / "scratch").mkdir()
@@ -103,7 +106,8 @@ def project(tmp_path, monkeypatch, write_clip):
     train = np.flatnonzero(manifest["split"] == "train")
     frames = np.load(artifacts / "frames/tiny/frames.npy")
     bank = BankConfig(views=1, seed=0, spatial=[])
-    extract(extractor, frames, train, bank, AugmentConfig(**tree["augment"]), features)
+    ids = manifest["id"].tolist()
+    extract(extractor, frames, ids, train, bank, AugmentConfig(**tree["augment"]), features)
     np.save(features / "train.npy", train)
     manifest.to_csv(features / "index.csv", index=False)
 
@@ -139,9 +143,14 @@ def test_the_index_stage(project):
     assert make_index().startswith(f"index: {CLIPS} codes")
 
 
+def codes_of_all_clips() -> Codes:
+    clips = read_index(Path("artifacts/features/tiny/index.csv"))
+    return load_codes(Path("artifacts/codes") / CELL, 3, clips, 32)
+
+
 def test_a_clip_of_the_database_finds_itself(project):
     make_index()
-    codes = load_codes(Path("artifacts/codes") / CELL, 3)
+    codes = codes_of_all_clips()
     assert len(np.unique(codes.codes, axis=0)) == CLIPS  # else this would show nothing
     ids = load(Path("artifacts/indexes") / CELL).ids
     rows = np.flatnonzero(np.isin(codes.ids, ids))
@@ -261,12 +270,12 @@ def test_parameters_changed_since(project):
     fails("the index was made with different seed; run `dvc repro`")
     Path(weights.parent, "seed_4.pt").rename(weights)
     write_params({"backbone": {"name": "resnet18"}})
-    fails("artifacts/backbones/tiny.pt: not of a network with these parameters; run `dvc repro`")
+    fails("artifacts/backbones/tiny.pt: not weights of resnet18, or damaged")
     write_params()
     state = torch.load(weights)
     torch.save({**state, "planes": state["planes"][:, :8]}, weights)
     make_index()
-    fails(f"{weights}: not of a network with these parameters; run `dvc repro`")
+    fails(f"{weights}: not weights of the network that its model.json describes, or damaged")
     write_params({"decode": None})
     fails("ready features")
 
@@ -346,6 +355,11 @@ def test_a_sheet_of_nothing():
         contact_sheet(np.zeros((4, 8, 8, 3), np.uint8), "new.mp4", [])
 
 
+def test_names_that_the_font_cannot_draw_are_escaped():
+    assert drawable("wave/été Ω 1") == "wave/été Ω 1"
+    assert drawable("猫/1") == "\\u732b/1"
+
+
 def test_the_export_command(project):
     pytest.importorskip("lancedb", reason="LanceDB is optional: requirements-scale.txt")
     from chain.search.lancedb_table import nearest as nearest_in_table
@@ -353,7 +367,7 @@ def test_the_export_command(project):
 
     said = export_codes.export_codes("out")
     assert said == "export_codes: 12 codes of 32 bits in table tiny_lsh_32 of out"
-    codes = load_codes(Path("artifacts/codes") / CELL, 3)
+    codes = codes_of_all_clips()
     found = nearest_in_table(open_table(Path("out"), "tiny_lsh_32"), codes.codes[4], 1)
     assert found["id"].tolist() == [codes.ids[4]]
     assert found["path"].tolist() == [f"{codes.ids[4]}.mp4"]

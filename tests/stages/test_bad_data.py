@@ -83,6 +83,46 @@ def test_query_category_absent_from_the_database(
     assert "kick" in one_line(stage(project, "prepare", fails=True))
 
 
+def notes(project: Project) -> list[str]:
+    return project.json("artifacts/clips/clips/notes.json")
+
+
+def drawing(project: Project) -> None:
+    """Take the split file out of the profile, so that splits are drawn."""
+    path = project.folder / "params/clips.yaml"
+    path.write_text(path.read_text().replace("split_file: splits.csv", "split_file: null"))
+
+
+def test_clips_without_category_beside_categories(
+    make: Callable[..., tuple[Project, Path]],
+) -> None:
+    """Wherever the draw puts them, they are no queries, and nothing fails."""
+    clips = [f"{category}/{number}.avi" for category in ("a", "b") for number in range(15)]
+    project, _ = make(dict.fromkeys([*clips, *(f"loose{n}.avi" for n in range(30))], ""))
+    drawing(project)
+    stage(project, "prepare")
+    manifest = pd.read_csv(
+        project.folder / "artifacts/clips/clips/manifest.csv", keep_default_na=False
+    )
+    loose = manifest[manifest["labels"] == ""]["split"]
+    assert "query" not in set(loose) and {"train", ""} <= set(loose)
+    (note,) = [note for note in notes(project) if "without a category" in note]
+    assert note.startswith(f"{(loose == '').sum()} clips ")
+
+
+def test_a_flat_folder(make: Callable[..., tuple[Project, Path]]) -> None:
+    project, _ = make(dict.fromkeys([f"{number}.avi" for number in range(20)], ""))
+    drawing(project)
+    assert "No clip has a category. The clips are trained on" in stage(project, "prepare")
+    assert len(notes(project)) == 1
+
+
+def test_too_few_clips_to_draw(make: Callable[..., tuple[Project, Path]]) -> None:
+    project, _ = make({"a/1.avi": "", "b/1.avi": ""})
+    drawing(project)
+    assert one_line(stage(project, "prepare", fails=True)).endswith("in a source.split_file")
+
+
 def test_folder_of_broken_files(make: Callable[..., tuple[Project, Path]]) -> None:
     project, root = make(SOUND)
     for path in SOUND:
@@ -113,6 +153,28 @@ def test_some_broken_files_are_reported_and_fewer_clips_than_a_batch(
     message = one_line(stage(project, "train", *cell, fails=True))
     assert "training.batch is 8" in message and "5 training clips" in message
     assert not (project.folder / "artifacts/models/clips/chain_16").exists()
+
+
+def test_too_few_clips_are_noticed_before_they_are_decoded(
+    make: Callable[..., tuple[Project, Path]],
+) -> None:
+    project, _ = make(SOUND, grid={"methods": ["chain", "lsh"]})
+    for name in ("code", "check"):
+        project.run("python", "-m", f"stages.{name}")
+    stage(project, "prepare")
+    message = one_line(stage(project, "counts", fails=True))
+    assert "params/clips.yaml: methods.chain.training.batch is 8, which needs 8" in message
+    assert not (project.folder / "artifacts/counted").exists()
+
+
+def test_a_role_that_names_no_split(make: Callable[..., tuple[Project, Path]]) -> None:
+    """Also where nothing has a category, so that nothing is evaluated."""
+    clips = {path.replace("/", "_"): split for path, split in SOUND.items()}
+    project, _ = make(
+        {path: "train" if split == "query" else split for path, split in clips.items()}
+    )
+    message = one_line(stage(project, "prepare", fails=True))
+    assert "roles.query: no clip is in split 'query' (splits there: database, train)" in message
 
 
 def test_a_k_above_the_database_is_left_out(make: Callable[..., tuple[Project, Path]]) -> None:

@@ -13,8 +13,12 @@ from sandbox import Project
 from chain.pipeline.code import INFRASTRUCTURE
 
 CODE = "artifacts/code/stages/{}.json"
-AFTER_THE_CHECK = {"prepare": "artifacts/checked.json"}  # not read: it only comes first
-WHOLE_FILES = ("check", "report")  # these read parameter files whole, the others by key
+NOT_READ = {
+    "listing": "artifacts/checked.json",  # it only comes first
+    "prepare": "artifacts/listings/demo.json",  # it tells that the folder has changed
+    "decode": "artifacts/counted/demo.json",  # it only comes first
+}
+WHOLE_FILES = ("check", "listing", "report")  # these read parameter files whole, the others by key
 WITH_TWO_DATA_SETS = {("transfer", "artifacts/models"), ("transfer", "artifacts/recipes")}
 """What is read only if two data sets share a CNN, which the small pipeline's one can't show."""
 WRITTEN_IN_PLACE = ("README.md",)  # the report replaces a block of it
@@ -66,11 +70,11 @@ def faults(
                     content = json.loads(file.read_text())
                     known |= set(content[key] if key else content)
         yield from (path for path in read if below(path, ["chain", "stages"]) and path not in known)
-    if name in AFTER_THE_CHECK and AFTER_THE_CHECK[name] not in deps:
-        yield AFTER_THE_CHECK[name]
+    if name in NOT_READ and NOT_READ[name] not in deps:
+        yield NOT_READ[name]
     by_key = "params" in stage and name not in WHOLE_FILES
     tracked = ["params.yaml", "params"] if by_key else []
-    ours = [*deps, *outs, *tracked, ".scratch", *WRITTEN_IN_PLACE]
+    ours = [*deps, *outs, *tracked, ".scratch", ".kept", *WRITTEN_IN_PLACE]
     if name != "code":
         ours += ["chain", "stages"]
     yield from (path for path in read if not below(path, ours) and ".partial" not in path)

@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,10 @@ import pytest
 
 from chain.core.errors import InputError
 from chain.core.params import parse
-from chain.datasets.manifest import COLUMNS, read_index
+from chain.datasets.manifest import COLUMNS, file_sha256, read_index
 from chain.video import pack
 from chain.video.decode import read_clip
-from chain.video.pack import DecodeConfig, pack_frames
+from chain.video.pack import DecodeConfig, PackReport, pack_frames
 
 CONFIG = DecodeConfig(frames=4, size=16, max_bad=0.5)
 CLIPS = 12
@@ -294,3 +295,93 @@ def test_bad_parameters(key: str, value: float) -> None:
     parameters = {"frames": 16, "size": 128, "max_bad": 0.05} | {key: value}
     with pytest.raises(InputError, match=rf"params\.yaml: decode\.{key}: "):
         parse(DecodeConfig, parameters, "decode")
+
+
+@pytest.fixture
+def apart(root: Path) -> pd.DataFrame:
+    """The manifest with a hash for each clip's content, as `prepare` writes it."""
+    manifest = manifest_of(root)
+    return manifest.assign(sha256=[file_sha256(root / path) for path in manifest["path"]])
+
+
+def packed(manifest: pd.DataFrame, root: Path, out: Path, name: str | None) -> PackReport:
+    scratch = out.with_name(f"{out.name}_scratch")
+    scratch.mkdir()
+    return pack_frames(manifest, root, out, CONFIG, 2, scratch, keep_as=name)
+
+
+def test_clips_that_did_not_change_are_not_decoded_again(
+    root: Path, tmp_path: Path, apart: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips are added, removed, renamed and changed; the bytes are those of a run from nothing."""
+    monkeypatch.chdir(tmp_path)
+    old = apart.iloc[:8]
+    read = count_reads(monkeypatch)
+    assert packed(old, root, tmp_path / "first", "tiny").reused == 0
+    assert len(read) == 8
+    kept = Path(".kept/tiny/frames.npy")
+    assert kept.samefile(tmp_path / "first" / "frames.npy")  # no space on disk
+    shutil.rmtree(tmp_path / "first")  # as DVC does before the stage runs again
+
+    read.clear()
+    new = apart.iloc[2:].copy()
+    new.loc[3, "id"] = "renamed"
+    new.loc[4, "sha256"] = "f" * 64  # its content is another one
+    report = packed(new, root, tmp_path / "second", "tiny")
+    assert sorted(read) == sorted(root / path for path in [*apart["path"][8:], apart["path"][4]])
+    assert report.reused == 5 and f"{CLIPS - 2} clips in" in str(report)
+    assert ", 5 of them as decoded before" in str(report)
+    packed(new, root, tmp_path / "fresh", None)
+    assert content_of(tmp_path / "second") == content_of(tmp_path / "fresh")
+
+
+def test_bad_and_damaged_clips_among_kept_ones(
+    root: Path, tmp_path: Path, apart: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (root / apart["path"][3]).write_bytes(b"")
+
+    def one_is_damaged(path: Path, *arguments: int) -> object:
+        return replace(read_clip(path, *arguments), damaged=path == root / apart["path"][0])
+
+    monkeypatch.setattr(pack, "read_clip", one_is_damaged)
+    packed(apart, root, tmp_path / "first", "tiny")
+    read = count_reads(monkeypatch)
+    report = packed(apart, root, tmp_path / "second", "tiny")
+    assert read == [root / apart["path"][3]]  # what could not be decoded is tried again
+    assert (report.good, report.bad, report.damaged, report.reused) == (CLIPS - 1, 1, 1, CLIPS - 1)
+    assert content_of(tmp_path / "second") == content_of(tmp_path / "first")
+
+
+def test_a_killed_run_goes_on_with_kept_clips(
+    root: Path, tmp_path: Path, apart: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    packed(apart.iloc[:6], root, tmp_path / "first", "tiny")
+    scratch = tmp_path / "again"
+    scratch.mkdir()
+
+    def fail(path: Path, *arguments: int) -> object:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(pack, "read_clip", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        pack_frames(apart, root, tmp_path / "out", CONFIG, 1, scratch, keep_as="tiny")
+    shutil.rmtree(".kept")
+    read = count_reads(monkeypatch)
+    pack_frames(apart, root, tmp_path / "out", CONFIG, 1, scratch, keep_as="tiny")
+    assert read == [root / path for path in apart["path"][6:]]
+    packed(apart, root, tmp_path / "fresh", None)
+    assert content_of(tmp_path / "out") == content_of(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("change", [{"frames": 5}, {"size": 24}])
+def test_frames_of_other_parameters_are_not_taken_over(
+    root: Path, tmp_path: Path, apart: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, change: dict
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    packed(apart, root, tmp_path / "first", "tiny")
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG.model_copy(update=change))
+    read = count_reads(monkeypatch)
+    assert packed(apart, root, tmp_path / "second", "tiny").reused == 0
+    assert len(read) == CLIPS

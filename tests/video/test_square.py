@@ -18,7 +18,7 @@ MATRICES = [
     for a, b, c, d in [(1, 0, 0, 1), (0, 1, 1, 0), (-1, 0, 0, 1), (0, -1, 1, 0)]
     for sign, other in [(1, 1), (-1, -1)]
 ]
-"""The eight ways to turn and mirror a picture, as (a, b, c, d) of `_display_matrix`."""
+"""The eight ways to turn and mirror a picture, as (a, b, c, d) of `display_matrix`."""
 
 
 def picture(height: int, width: int) -> NDArray[np.uint8]:

@@ -43,6 +43,25 @@ def test_bank_rows_follow_the_training_clips(folder: Path) -> None:
     assert (bank[rows][:, 0] == store.clean[[1, 2, 4]]).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("clean.npy", np.zeros((4, 3, 4), np.float16)),
+        ("clean.npy", np.zeros((5, 3, 4), np.float32)),
+        ("clean.npy", np.zeros((5, 12), np.float16)),
+        ("clean.npy", np.zeros((5, 0, 4), np.float16)),
+        ("train.npy", np.array([1, 2, 5])),
+        ("train.npy", np.array([1, 2, -1])),
+        ("bank_consistent.npy", np.zeros((2, 2, 3, 4), np.float16)),
+        ("bank_consistent.npy", np.zeros((3, 2, 2, 4), np.float16)),
+    ],
+)
+def test_files_that_do_not_fit_together(folder: Path, name: str, array: np.ndarray) -> None:
+    np.save(folder / name, array)
+    with pytest.raises(InputError, match=f"{name}: "):
+        FeatureStore.open(folder)
+
+
 def test_missing_bank(folder: Path) -> None:
     store = FeatureStore.open(folder)
     with pytest.raises(InputError, match=r"no 'per_frame' bank \(they hold: consistent\)"):
@@ -100,6 +119,10 @@ def mapped_bytes() -> int:
 def test_reading_everything_does_not_keep_it_in_memory(folder: Path, way: str) -> None:
     clean = np.random.default_rng(0).normal(size=(64, 16, 8192)).astype(np.float16)  # 16 MiB
     np.save(folder / "clean.npy", clean)
+    for bank in folder.glob("bank_*.npy"):
+        bank.unlink()
+    rows = [f"{row},a,train" for row in range(64)]
+    (folder / "index.csv").write_text("\n".join(["id,labels,split", *rows]))
     parts, frames = np.arange(64).reshape(8, 8), np.arange(16)
 
     def grown(features: np.ndarray) -> int:

@@ -1,0 +1,186 @@
+"""Updating a hasher: it learns what came since, and stored codes stay comparable and untouched.
+
+The method goes on learning from the new clips, and from as many of the old ones, whose stored
+features are replayed. To its own loss comes an agreement: the code that the updated hasher gives an
+old clip should be the stored one. So the updated hasher's codes can be compared with stored codes,
+as in backward-compatible training (arXiv 2003.11942).
+"""
+
+import tempfile
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chain.core.errors import InputError, reading
+from chain.hasher.folder import About, write_folder
+from chain.hasher.hasher import Hasher
+from chain.methods.base import Method, MethodConfig
+from chain.methods.chain import Chain
+from chain.methods.conmh import ConMH
+from chain.retrieval.codes import IDS, Codes, load_codes, pack, unpack
+from chain.training.encode import encode_store
+from chain.training.loop import train
+from chain.views.store import FeatureStore
+
+SHARE = 0.25  # of the epochs that the hasher was trained for
+WEIGHT = 1.0  # of the agreement
+MARGIN = 0.5  # a value that is so far on the right side of 0 needs no correction
+UPDATED = (Chain, ConMH)  # others keep clusters or neighbours of the clips they were fitted to
+COMPARABLE = 0.25  # share of bits that may differ: a few by an update, half by another hasher
+
+
+class Update(Method):
+    """A trained method that goes on learning and is held to the codes that are stored."""
+
+    Config = MethodConfig
+
+    def __init__(self, model: Method, signs: Tensor, epochs: int) -> None:
+        """Wrap `model`, which is changed; `signs` (M, b) are -1 and +1, or 0 where no code is
+        stored, for each of the M training clips."""
+        training = model.config.training
+        if training is None:
+            raise InputError(f"{type(model).__name__} learns nothing by gradient: no update")
+        shorter = training.model_copy(update={"epochs": epochs})
+        super().__init__(model.config.model_copy(update={"training": shorter}), 0, model.bits)
+        self.model, self.signs = model, signs
+        self.passed = max(0, training.epochs - epochs)
+
+    def start_epoch(self, epoch: int, store: FeatureStore) -> None:
+        """Go on where the first training was so many epochs before its end."""
+        self.model.start_epoch(self.passed + epoch, store)
+
+    def draw(
+        self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[Tensor, ...]:
+        """What the method draws; clean frames (K, T, F) of the K old clips; their codes (K, b)."""
+        old = rows[(self.signs[rows] != 0).all(dim=1).numpy()]
+        clean = store.clean_frames(store.train[old], self.frames)
+        return (*self.model.draw(store, rows, random), clean, self.signs[old])
+
+    def losses(self, *batch: Tensor) -> dict[str, Tensor]:
+        *own, clean, signs = batch
+        parts = self.model.losses(*own)
+        agreement = parts["loss"].new_zeros(())
+        if len(signs):  # networks may refuse a batch of nothing
+            agreement = F.relu(MARGIN - signs * self.model.encode(clean)).mean()
+        return {**parts, "loss": parts["loss"] + WEIGHT * agreement, "agreement": agreement}
+
+    def encode(self, features: Tensor) -> Tensor:
+        return self.model.encode(features)
+
+
+def fine_tune(
+    model: Method, store: FeatureStore, stored: Codes, seed: int, device: torch.device
+) -> tuple[Method, NDArray[np.int64]]:
+    """Update a trained method from features of old and new clips; `model` stays as it is.
+
+    `stored` has the codes of the old clips; training clips of `store` without one are new. Returns
+    the updated method, and the rows of `store` that it has seen. Raises InputError if no training
+    clip is new, none is old, or the method learns nothing by gradient.
+    """
+    codes = dict(zip(stored.ids.tolist(), unpack(stored.codes), strict=True))
+    ids = store.index["id"].to_numpy()[store.train].tolist()
+    old = np.array([name in codes for name in ids], dtype=np.bool_)
+    if old.all() or not old.any():
+        which = "every training clip has" if old.all() else "no training clip has"
+        raise InputError(f"nothing to update: {which} a stored code")
+    chosen = _replayed(old, seed)
+    part = part_of(store, chosen)
+    none = np.zeros(stored.bits, np.int8)
+    signs = torch.from_numpy(np.stack([codes.get(ids[row], none) for row in chosen])).float()
+    model = deepcopy(model).requires_grad_(True)
+    epochs = max(1, round(SHARE * model.config.training.epochs)) if model.config.training else 1
+    updated = Update(model, signs, epochs)
+    torch.manual_seed(seed)
+    model.fit(part)
+    with tempfile.TemporaryDirectory() as scratch:
+        train(updated, part, seed, device, Path(scratch))
+    return model.eval().requires_grad_(False), part.train
+
+
+def stored_codes(folder: Path, seed: int, bits: int) -> Codes:
+    """The codes of a collection, of the clips that their own table of ids names; InputError."""
+    with reading(folder / IDS, "a table of ids (.csv with the column `id`)"):
+        clips = pd.read_csv(folder / IDS, dtype=str, keep_default_na=False)[["id"]]
+    return load_codes(folder, seed, clips, bits)
+
+
+def update(hasher: Hasher, store: FeatureStore, stored: Codes, dataset: str, folder: Path) -> About:
+    """Write the update of a hasher to `folder`; returns what its `hasher.json` says.
+
+    Args:
+        hasher: made the stored codes.
+        store: the features of old and new clips by the hasher's CNN, with augmented views.
+        stored: the codes of the old clips.
+        dataset: the name of the new clips' data set, for `hasher.json`.
+        folder: is whole and new afterwards, or as it was.
+
+    Raises InputError as `fine_tune`, or if the codes are not by this hasher from these features.
+    """
+    check_origin(hasher, store, stored)
+    if hasher.model.config.training and not isinstance(hasher.model, UPDATED):
+        names = ", ".join(one.__name__ for one in UPDATED)
+        raise InputError(f"{type(hasher.model).__name__} can't be updated, only these can: {names}")
+    seed = hasher.about.trained_on.seed
+    model, rows = fine_tune(hasher.model, store, stored, seed, hasher.device)
+    seen = FeatureStore(store.index.iloc[rows], store.clean[rows], np.arange(len(rows)), {})
+    return write_folder(
+        folder,
+        hasher.about.config,
+        hasher.extractor.backbone.network.state_dict(),
+        model.state_dict(),
+        pack(encode_store(model, seen, hasher.device)),
+        hasher.about.trained_on.model_copy(
+            update={"dataset": dataset, "clips": len(rows), "updated_from": hasher.id}
+        ),
+    )
+
+
+def check_origin(hasher: Hasher, store: FeatureStore, stored: Codes) -> None:
+    """Raise InputError unless the hasher's codes of the stored features are near the stored codes.
+
+    They are equal if it made them, and nearly so if it is an update of the hasher that did.
+    """
+    described = hasher.about.config.model
+    if stored.bits != described.bits:
+        raise InputError(f"codes: of {stored.bits} bits, hasher {hasher.id} makes {described.bits}")
+    if store.width != described.feature_width or store.dense != hasher.about.config.decode.frames:
+        raise InputError(
+            f"features: {store.dense} × {store.width} a clip, hasher {hasher.id} has "
+            f"{hasher.about.config.decode.frames} × {described.feature_width}"
+        )
+    place = {name: row for row, name in enumerate(store.index["id"].tolist())}
+    known = [(place[name], row) for row, name in enumerate(stored.ids.tolist()) if name in place]
+    if not known:
+        raise InputError("codes: there are features of none of their clips")
+    rows, own = np.array(known[:: -(-len(known) // 256)]).T
+    some = FeatureStore(store.index.iloc[rows], store.clean[rows], np.arange(0), {})
+    again = pack(encode_store(hasher.model, some, hasher.device))
+    differing = np.unpackbits(again ^ stored.codes[own]).mean()
+    if differing > COMPARABLE:
+        raise InputError(
+            f"codes: {differing:.0%} of their bits are not those of hasher {hasher.id}, so "
+            "another hasher made them, or another CNN the features"
+        )
+
+
+def part_of(store: FeatureStore, chosen: NDArray[np.int64]) -> FeatureStore:
+    """The same clips, but only `chosen` (K,), indices into `store.train`, are for training.
+
+    The banks of the chosen clips are read into memory.
+    """
+    banks = {kind: bank[chosen] for kind, bank in store.banks.items()}
+    return FeatureStore(store.index, store.clean, store.train[chosen], banks)
+
+
+def _replayed(old: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+    """All new training clips, and as many of the old ones, drawn by the seed; in their order."""
+    new, rest = np.flatnonzero(~old), np.flatnonzero(old)
+    replay = np.random.default_rng(seed).permutation(rest)[: len(new)]
+    return np.sort(np.concatenate([new, replay]))

@@ -1,0 +1,53 @@
+"""Errors that a user reads: one line that names the file."""
+
+from pathlib import Path
+
+import pytest
+
+from chain.core.errors import InputError, errors_of_one_line, one_line, reading
+
+
+def test_one_line_of_any_error() -> None:
+    assert one_line(ValueError("a\n  b\tc")) == "a b c"
+    assert one_line(ValueError()) == "ValueError"
+    assert len(one_line(ValueError("x" * 10_000))) < 200
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file"), "a.npy: no such file; run `dvc repro`"),
+        (PermissionError(13, "Permission denied"), "a.npy: can't be read: Permission denied"),
+        (
+            OSError("truncated\nfile"),
+            "a.npy: not a map, or damaged (truncated file); run `dvc repro`",
+        ),
+        (KeyError("x"), "a.npy: not a map, or damaged ('x'); run `dvc repro`"),
+        (EOFError(), "a.npy: not a map, or damaged (EOFError); run `dvc repro`"),
+        (InputError("b.npy: no"), "b.npy: no"),
+    ],
+)
+def test_whatever_goes_wrong_while_a_file_is_read(error: Exception, said: str) -> None:
+    with pytest.raises(InputError) as caught, reading(Path("a.npy"), "a map"):
+        raise error
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("bits: no"), "error: bits: no"),
+        (OSError(28, "No space left on device"), "error: No space left on device"),
+        (OSError(30, "Read-only file system", "x/y"), "error: x/y: Read-only file system"),
+        (OSError("odd\none"), "error: odd one"),
+    ],
+)
+def test_a_command_ends_in_one_line(error: Exception, said: str) -> None:
+    with pytest.raises(SystemExit) as caught, errors_of_one_line():
+        raise error
+    assert caught.value.code == said
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), errors_of_one_line():
+        raise ZeroDivisionError
