@@ -21,8 +21,6 @@ from chain.core.errors import InputError, reading
 from chain.hasher.folder import About, write_folder
 from chain.hasher.hasher import Hasher
 from chain.methods.base import Method, MethodConfig
-from chain.methods.chain import Chain
-from chain.methods.conmh import ConMH
 from chain.retrieval.codes import IDS, Codes, load_codes, pack, unpack
 from chain.training.encode import encode_store
 from chain.training.loop import train
@@ -31,7 +29,11 @@ from chain.views.store import FeatureStore
 SHARE = 0.25  # of the epochs that the hasher was trained for
 WEIGHT = 1.0  # of the agreement
 MARGIN = 0.5  # a value that is so far on the right side of 0 needs no correction
-UPDATED = (Chain, ConMH)  # others keep clusters or neighbours of the clips they were fitted to
+UPDATED = (
+    "conmh",
+    "chain",
+    "chain_plus",
+)  # others keep clusters or neighbours of the clips they were fitted to
 COMPARABLE = 0.25  # share of bits that may differ: a few by an update, half by another hasher
 
 
@@ -124,9 +126,9 @@ def update(hasher: Hasher, store: FeatureStore, stored: Codes, dataset: str, fol
     Raises InputError as `fine_tune`, or if the codes are not by this hasher from these features.
     """
     check_origin(hasher, store, stored)
-    if hasher.model.config.training and not isinstance(hasher.model, UPDATED):
-        names = ", ".join(one.__name__ for one in UPDATED)
-        raise InputError(f"{type(hasher.model).__name__} can't be updated, only these can: {names}")
+    method = hasher.about.config.model.method
+    if hasher.model.config.training and method not in UPDATED:
+        raise InputError(f"{method} can't be updated, only these can: {', '.join(UPDATED)}")
     seed = hasher.about.trained_on.seed
     model, rows = fine_tune(hasher.model, store, stored, seed, hasher.device)
     seen = FeatureStore(store.index.iloc[rows], store.clean[rows], np.arange(len(rows)), {})

@@ -166,7 +166,7 @@ def test_a_method_that_learns_nothing_by_gradient(make_hasher, tmp_path):
 
 def test_a_method_that_keeps_what_it_was_fitted_to(make_hasher, tmp_path):
     hasher, stored = opened(make_hasher, "bth")
-    message = "BTH can't be updated, only these can: Chain, ConMH"
+    message = "bth can't be updated, only these can: conmh, chain, chain_plus"
     fails(message, hasher, stored, tmp_path / "out")
 
 

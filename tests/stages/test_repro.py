@@ -112,8 +112,8 @@ def test_a_clip_of_the_database_is_what_is_most_like_itself(project: Project) ->
 def test_the_exported_hasher_gives_the_codes_of_the_pipeline(project: Project) -> None:
     artifacts = project.folder / "artifacts"
     hasher = Hasher.load(artifacts / "hasher", device="cpu")
-    stored = load_codes(artifacts / "codes/demo/chain_64", seed=0)
     manifest = pd.read_csv(artifacts / "clips/demo/manifest.csv", dtype=str)
+    stored = load_codes(artifacts / "codes/demo/chain_64", 0, manifest, 64)
     assert manifest["id"].tolist() == stored.ids.tolist()
     found = hasher.codes(artifacts / "clips/demo" / path for path in manifest["path"])
     np.testing.assert_array_equal(found, stored.codes)
@@ -161,7 +161,7 @@ def test_an_edit_of_a_method_trains_it_alone(project: Project) -> None:
 
 
 def test_a_parameter_of_a_method_on_one_data_set_trains_it_alone(project: Project) -> None:
-    key = "params/demo.yaml:+methods.chain.weights.order"
+    key = "params/demo.yaml:methods.chain.weights.order"
     output = project.run("dvc", "exp", "run", "-S", f"{key}=0.5", "train", "ablate")
     assert trained(output) == {"chain"}
     assert set(re.findall(r"Running stage '(ablate.*)'", output)) == {"ablate@demo-tasks"}
