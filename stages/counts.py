@@ -21,15 +21,15 @@ def counts(dataset: str) -> str:
             f"params.yaml: pretrain.batch is {batch}, but {dataset} has only {clips} training "
             "clips; lower it or add clips"
         )
-    recipes = ARTIFACTS / "recipes" / dataset
+    recipes, chosen = ARTIFACTS / "recipes" / dataset, list[str]()
     for path in (*sorted(recipes.glob("*.json")), *sorted(recipes.glob("*/*.json"))):
         recipe = read_recipe(path)
-        for line in recipe.chosen(clips) if path.parent == recipes else ():
-            print(line)
         for variant, config in recipe.configs(clips).items():
             of = "" if variant == UNCHANGED else f" ({path.stem}.{variant})"
             place = f"{profile_path(dataset)}{of}: methods.{recipe.method}"
             check_counts(config, clips, place)
+        chosen += recipe.chosen(clips) if path.parent == recipes else []
+    print(*chosen, sep="\n", end="\n" if chosen else "")
     if hint := advice(clips):
         print(f"{dataset}: {hint}")
     write_json(ARTIFACTS / "counted" / f"{dataset}.json", {})  # the same bytes always, as check
