@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chain.core.errors import InputError
+from chain.core.errors import UNFINISHED, InputError, reading
 
 SCRATCH = Path(".scratch")
 
@@ -50,6 +50,14 @@ def scratch_folder(
             if lock is not None:
                 _remove(left)
                 os.close(lock)
+
+
+def read_progress(marker: Path) -> int:
+    """How much is done, as a file says in digits; 0 without the file. InputError if damaged."""
+    if not marker.exists():
+        return 0
+    with reading(marker, "a number", UNFINISHED):
+        return int(marker.read_text())
 
 
 def lock_folder(folder: Path) -> int | None:
