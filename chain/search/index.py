@@ -185,7 +185,7 @@ def save(folder: Path, index: Index) -> None:
     with replacing(folder) as out:
         out.mkdir()
         with (out / "index.faiss").open("wb") as file:  # FAISS itself says nothing of a full disk
-            file.write(memoryview(faiss.serialize_index_binary(index.faiss)))
+            file.write(faiss.serialize_index_binary(index.faiss).tobytes())
         (out / "index.sha256").write_text(file_sha256(out / "index.faiss"))
         np.save(out / "ids.npy", index.ids)
         write_json(out / "origin.json", index.origin.model_dump())
