@@ -1,5 +1,5 @@
 # Shortcuts; the README's commands do the same.
-.PHONY: repro quick test lint
+.PHONY: repro quick clips test lint
 
 # JOBS=2 computes the cells of the grid side by side, each in a `dvc repro` of its own.
 JOBS ?= 1
@@ -20,6 +20,10 @@ quick:
 	  -S 'params/demo.yaml:bank.spatial=[consistent]' -S params/demo.yaml:bank.views=2 \
 	  -S params/demo.yaml:methods.all.training.batch=48 \
 	  -S params/demo.yaml:methods.all.training.epochs=10
+
+# CHAIN alone on the clips in data/clips, from one seed and without ablations.
+clips:
+	dvc exp run -S 'datasets=[clips]' -S 'grid.methods=[chain]' -S 'ablations.tables=[]' -S repeats=1
 
 test:
 	pytest

@@ -1,15 +1,14 @@
 """The headline's hasher: a folder with all that lies between a video file and its code."""
 
-import numpy as np
-import torch
-
 from chain.backbones.weights import backbone_config
 from chain.core.files import replacing
 from chain.core.params import profile_path
+from chain.core.tensors import load_tensors
 from chain.datasets.manifest import read_index
 from chain.hasher.folder import Decoding, HasherConfig, Training, write_folder
 from chain.methods.saved_models import read_description
 from chain.retrieval.codes import load_codes
+from chain.views.training_rows import read_training_rows
 from stages.common import ARTIFACTS, parameters, profile, run
 
 OUT = ARTIFACTS / "hasher"
@@ -25,7 +24,8 @@ def export(dataset: str, method: str, bits: int) -> str:
     cell = f"{method}_{bits}"
     models = ARTIFACTS / "models" / dataset / cell
     features = ARTIFACTS / "features" / dataset
-    train, clips = np.load(features / "train.npy"), read_index(features / "index.csv")
+    clips = read_index(features / "index.csv")
+    train = read_training_rows(features / "train.npy", len(clips))
     about = write_folder(
         OUT,
         HasherConfig(
@@ -33,8 +33,8 @@ def export(dataset: str, method: str, bits: int) -> str:
             backbone=backbone_config(backbone, "backbone", profile_path(dataset)),
             model=read_description(models),
         ),
-        torch.load(ARTIFACTS / "backbones" / f"{dataset}.pt", weights_only=True),
-        torch.load(models / f"seed_{seed}.pt", weights_only=True),
+        load_tensors(ARTIFACTS / "backbones" / f"{dataset}.pt", "weights of a CNN"),
+        load_tensors(models / f"seed_{seed}.pt", f"weights of {method}"),
         load_codes(ARTIFACTS / "codes" / dataset / cell, seed, clips, bits).codes[train],
         Training(dataset=dataset, clips=len(train), seed=seed),
     )

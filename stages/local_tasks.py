@@ -37,11 +37,12 @@ def local_tasks(dataset: str, bits: int) -> str:
         out.mkdir()
         save(reversal_distance(tables["reversal"], bits), out / "reversal.png")
         if chain := trained_chains(models / f"chain_{bits}", device):
+            one = next(iter(chain.values()))  # all seeds have the same configuration
             counts, accuracy = order_study(chain, store, roles, ORDER_ONLY, seed)
-            joins, config = draw_joins(store.index["labels"], store.dense, seed), chain[seed].config
+            joins, config = draw_joins(store.index["labels"], store.dense, seed), one.config
             tables["order"] = over_seeds(accuracy, "clips", ())
             tables["scenes"] = join_scores(store.clean, joins, config.scene)
-            save(order_confusion(counts, order_chance(chain[seed])), out / "order.png")
+            save(order_confusion(counts, order_chance(one)), out / "order.png")
             if packed.exists():  # ready-made features have no frames to show
                 shown = choose_queries(store.index, clips, figures["queries"], figures["seed"])
                 pictures = read_frames(packed, len(store.index))

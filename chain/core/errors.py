@@ -1,12 +1,17 @@
 """The one exception that a user is meant to read, and how other errors are told in one line."""
 
+import errno
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 REPRO = "run `dvc repro`"
 UNFINISHED = "delete its folder, which holds unfinished work"
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""What the system says of a disk without room."""
 LONGEST = 160  # characters of an error of another library
 
 
@@ -39,11 +44,21 @@ def reading(path: Path, what: str, remedy: str = REPRO) -> Iterator[None]:
 
 @contextmanager
 def errors_of_one_line() -> Iterator[None]:
-    """End the command with one line if the input is at fault, or a file can't be used."""
+    """End the command with one line if the input is at fault, or a file can't be used.
+
+    Some libraries report a full disk by an error of their own; what the system said is then in its
+    text or in that of an error behind it.
+    """
     try:
         yield
     except InputError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
+    except Exception as error:
+        told = "".join(traceback.format_exception(error))
+        full = [reason for reason in FULL if reason in told]
+        if full:
+            sys.exit(f"error: {full[0]}; what is finished is kept: make room and run it again")
+        if not isinstance(error, OSError):
+            raise
         file = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {file}{error.strerror or one_line(error)}")

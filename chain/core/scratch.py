@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chain.core.errors import InputError
+from chain.core.errors import UNFINISHED, InputError, reading
 
 SCRATCH = Path(".scratch")
 
@@ -35,7 +35,7 @@ def scratch_folder(
     the folder.
     """
     folder = SCRATCH / f"{stage}-{_key(parameters, inputs)}"
-    lock = _lock(folder)
+    lock = lock_folder(folder)
     if lock is None:
         raise InputError(f"{folder}: another process is at work there; wait until it has ended")
     try:
@@ -46,13 +46,21 @@ def scratch_folder(
         os.close(lock)
     for left in SCRATCH.iterdir():
         if re.fullmatch(rf"{re.escape(stage)}-[0-9a-f]{{16}}(\.done)?", left.name):
-            lock = _lock(left)
+            lock = lock_folder(left)
             if lock is not None:
                 _remove(left)
                 os.close(lock)
 
 
-def _lock(folder: Path) -> int | None:
+def read_progress(marker: Path) -> int:
+    """How much is done, as a file says in digits; 0 without the file. InputError if damaged."""
+    if not marker.exists():
+        return 0
+    with reading(marker, "a number", UNFINISHED):
+        return int(marker.read_text())
+
+
+def lock_folder(folder: Path) -> int | None:
     """Lock a folder, which is made if need be; None if another process has locked it."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import h5py
 import numpy as np
@@ -28,6 +28,8 @@ from chain.core.params import Parameters
 from chain.core.processes import in_child
 from chain.datasets.clip_files import first_few
 from chain.datasets.manifest import COLUMNS, SEPARATOR
+
+T = TypeVar("T")
 
 ROW = "#"
 """What stands between a file and a row of it in the manifest's `path`."""
@@ -99,10 +101,24 @@ def index_ready(config: ReadyConfig, root: Path, workers: int) -> pd.DataFrame:
 
 def _rows(root: Path, name: str, config: ReadyConfig) -> pd.DataFrame:
     """The path, bytes and sha256 of every row of one feature file."""
-    with open_features(root / name, config) as data:
-        count, size = len(data), config.frames * config.width * data.dtype.itemsize
+    count, size = _apart(_count_and_size, root / name, config)
     paths = [f"{name}{ROW}{row}" for row in range(count)]
     return pd.DataFrame({"path": paths, "bytes": size, "sha256": file_stamp(root / name)})
+
+
+def _count_and_size(path: Path, config: ReadyConfig) -> tuple[int, int]:
+    """The number of rows in a feature file, and the bytes of one."""
+    with open_features(path, config) as data:
+        return len(data), config.frames * config.width * data.dtype.itemsize
+
+
+def _apart(task: Callable[..., T], path: Path, argument: Any) -> T:
+    """Return task(path, argument) by a process of its own: some damaged files crash libraries."""
+    try:
+        return in_child(task, path, argument)
+    except InputError as error:
+        named = str(error).startswith(str(path))
+        raise error if named else InputError(f"{path}: {error}") from None
 
 
 def _labels(read: list[tuple[Path, Any]], count: int, files: SplitFiles) -> list[str]:
@@ -181,11 +197,7 @@ def read_labels(path: Path, key: str | None) -> Any:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file of labels")
-    try:
-        return in_child(_read_labels, path, key)  # some damaged files crash SciPy
-    except InputError as error:
-        named = str(error).startswith(str(path))
-        raise error if named else InputError(f"{path}: {error}") from None
+    return _apart(_read_labels, path, key)
 
 
 def _read_labels(path: Path, key: str | None) -> Any:

@@ -27,6 +27,7 @@ from chain.core.errors import InputError
 from chain.core.files import replacing
 from chain.core.kept import Kept
 from chain.core.params import Parameters, Seed
+from chain.core.scratch import read_progress
 from chain.features.augmentation import (
     STRENGTHS,
     Augmentation,
@@ -210,7 +211,7 @@ def extract(
     count, dense = frames.shape[:2]
     width = extractor(frames[0, :1]).shape[1]
     marker = scratch / "clips_done"
-    start = int(marker.read_text()) if marker.exists() else 0
+    start = read_progress(marker)
     shapes: dict[str, tuple[int, ...]] = {"clean": (count, dense, width)}
     shapes |= {f"bank_{kind}": (len(train), bank.views, dense, width) for kind in bank.kinds}
     open_array = reopen_array if start else create_array

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from chain.core.arrays import create_array, reopen_array
 from chain.core.errors import InputError, one_line
 from chain.core.files import replacing
+from chain.core.scratch import read_progress
 from chain.datasets.feature_files import ROW, ReadyConfig, file_stamp, open_features
 
 BLOCK = 128 * 2**20  # bytes that are read at once
@@ -31,7 +32,7 @@ def convert(
     """
     shape = (len(index), config.frames, config.width)
     marker = scratch / "rows_done"
-    start = int(marker.read_text()) if marker.exists() else 0
+    start = read_progress(marker)
     open_array = reopen_array if start else create_array
     clean = open_array(scratch / "clean.npy", np.float16, shape)
     files = index["path"].str.rpartition(ROW)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import TypeAdapter
 
-from chain.core.errors import reading
+from chain.core.errors import REPRO, InputError, reading
 from chain.results.score_files import COLUMNS, read_table
 
 CELL = ("dataset", "method", "bits")
@@ -20,13 +20,17 @@ FLOAT_COLUMNS = {"map": ["variant", "k", "map_strict"], "queries": ["variant", "
 def read_cell(artifacts: Path, dataset: str, method: str, bits: int, table: str) -> pd.DataFrame:
     """Read one table (`map`, `queries`, `by_rank` or `by_radius`) of a cell, with all its seeds.
 
-    It is empty for a data set without categories, which is not evaluated.
+    It is empty for a data set without categories, which is not evaluated. Raises InputError naming
+    the file if it is damaged.
     """
     path = artifacts / "evaluations" / dataset / f"{method}_{bits}" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
     columns = [*COLUMNS[table], "seed"]
-    return read_table(path, columns).assign(dataset=dataset, method=method, bits=bits)
+    found = read_table(path, columns)
+    if table == "map" and found[columns].isna().any(axis=None):  # elsewhere, some have no value
+        raise InputError(f"{path}: a score is missing; {REPRO}")
+    return found.assign(dataset=dataset, method=method, bits=bits)
 
 
 def read_floats(artifacts: Path, dataset: str, table: str) -> pd.DataFrame:

@@ -184,7 +184,8 @@ def save(folder: Path, index: Index) -> None:
     """Write an index to a folder of its own; what the folder held before is gone."""
     with replacing(folder) as out:
         out.mkdir()
-        faiss.write_index_binary(index.faiss, str(out / "index.faiss"))
+        with (out / "index.faiss").open("wb") as file:  # FAISS itself says nothing of a full disk
+            file.write(faiss.serialize_index_binary(index.faiss).tobytes())
         (out / "index.sha256").write_text(file_sha256(out / "index.faiss"))
         np.save(out / "ids.npy", index.ids)
         write_json(out / "origin.json", index.origin.model_dump())

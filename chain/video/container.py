@@ -34,6 +34,8 @@ TEXTS = {
     b"[playlist]": "a playlist",
 }
 """How texts begin that FFmpeg would follow to other files, and what they are."""
+FRAME_EACH = {"av1"}
+"""Codecs that have a frame in every packet, and a decoder that passes over damaged ones."""
 LARGEST = 8192 * 4320  # pixels of a frame
 PATIENCE = 120.0  # seconds for any file
 PATIENCE_PER_BYTE = 60e-6  # seconds in addition, a minute for each megabyte
@@ -76,16 +78,20 @@ class Media:
 
         Raises VideoError after the deadline.
         """
+        decoder, missing = self.stream.codec_context, 0
         for packet in chain(packets, [None]):  # at last the frames that the decoder held back
             check(self.deadline)
+            missing += packet is not None and not packet.is_discard
             try:
-                decoded = self.stream.codec_context.decode(packet)
+                decoded = decoder.decode(packet)
             except av.FFmpegError:
                 self.damaged = True
                 continue
+            missing -= len(decoded)
             for frame in decoded:
                 self.damaged |= frame.is_corrupt
                 yield frame
+        self.damaged |= missing > 0 and decoder.codec.canonical_name in FRAME_EACH
 
 
 def deadline(path: Path) -> float:

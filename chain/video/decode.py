@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chain.video.container import Media, Packet, VideoError, check, deadline, opened
 from chain.video.seek import Entry, Plan, Run, plan_runs
 from chain.video.square import Convert, Neighbour, to_square
+from chain.video.whole import is_whole
 
 USUAL_RATE = 25.0  # frames per second, for times where a file states neither times nor a rate
 HELD = 2**25  # bytes of the largest file whose packets stay in memory until they are decoded
@@ -80,6 +81,7 @@ def read_clip(path: Path, frames: int, size: int) -> Clip:
         convert = to_square(size, media.stream.sample_aspect_ratio)
         broadcast = media.container.format.name in BROADCAST
         scan = _scan(media)
+        whole = is_whole(path, media.container.format.name, until)
         expected = len(scan.entries)
         indices = midpoints(expected, frames)
         decoder = media.stream.codec_context
@@ -102,7 +104,7 @@ def read_clip(path: Path, frames: int, size: int) -> Clip:
         times=seconds[indices].astype(np.float32),
         decoded=len(times),
         duration=float(seconds[-1]) * len(times) / max(len(times) - 1, 1),
-        damaged=damaged,
+        damaged=damaged or not whole,
     )
 
 

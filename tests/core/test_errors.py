@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from chain.core.errors import InputError, errors_of_one_line, one_line, reading
+from chain.core.processes import side_by_side
+
+NO_ROOM = "error: No space left on device; what is finished is kept: make room and run it again"
 
 
 def test_one_line_of_any_error() -> None:
@@ -37,7 +40,8 @@ def test_whatever_goes_wrong_while_a_file_is_read(error: Exception, said: str) -
     ("error", "said"),
     [
         (InputError("bits: no"), "error: bits: no"),
-        (OSError(28, "No space left on device"), "error: No space left on device"),
+        (OSError(28, "No space left on device"), NO_ROOM),
+        (RuntimeError("write error in a.faiss (No space left on device)"), NO_ROOM),
         (OSError(30, "Read-only file system", "x/y"), "error: x/y: Read-only file system"),
         (OSError("odd\none"), "error: odd one"),
     ],
@@ -46,6 +50,20 @@ def test_a_command_ends_in_one_line(error: Exception, said: str) -> None:
     with pytest.raises(SystemExit) as caught, errors_of_one_line():
         raise error
     assert caught.value.code == said
+
+
+def _no_room() -> None:
+    try:
+        raise OSError(28, "No space left on device")
+    finally:
+        raise RuntimeError("unexpected pos 64 vs 0")  # as torch does
+
+
+def test_a_full_disk_behind_the_error_of_a_library_or_of_another_process() -> None:
+    for workers in (1, 2):
+        with pytest.raises(SystemExit) as caught, errors_of_one_line():
+            side_by_side(_no_room, [(), ()], workers)
+        assert caught.value.code == NO_ROOM
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chain.core.errors import InputError
-from chain.core.scratch import scratch_folder
+from chain.core.scratch import read_progress, scratch_folder
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ def test_key_depends_on_everything_that_matters(tmp_path: Path) -> None:
 
 HOLD = """
 import sys, time
-from chain.core.scratch import scratch_folder
+from chain.core.scratch import read_progress, scratch_folder
 with scratch_folder("decode", {"size": int(sys.argv[1])}, []) as folder:
     (folder / "half").write_text("of another process")
     print("at work", flush=True)
@@ -157,3 +157,14 @@ def test_missing_input() -> None:
         scratch_folder("decode", {}, [Path("nowhere.csv")]),
     ):
         pass
+
+
+def test_progress() -> None:
+    marker = Path("clips_done")
+    assert read_progress(marker) == 0
+    marker.write_text("12")
+    assert read_progress(marker) == 12
+    for damaged in ("", "x", "1 2"):
+        marker.write_text(damaged)
+        with pytest.raises(InputError, match=r"^clips_done: not a number, .*delete its folder"):
+            read_progress(marker)

@@ -21,7 +21,8 @@ def test_other_texts(text: str) -> None:
 @pytest.mark.parametrize("odd", ODD)
 def test_the_first_odd_text_is_named(column: str, odd: str) -> None:
     manifest = pd.DataFrame(
-        {"id": ["a", "b"], "path": ["a.mp4", "b.mp4"], "labels": ["", "golf"], "split": ["", "01"]}
+        {"id": ["a", "b"], "path": ["a.mp4", "b.mp4"], "labels": ["", "golf"], "split": ["", "01"]},
+        dtype=object,
     )
     check_storable(manifest)
     manifest.loc[1, column] = odd

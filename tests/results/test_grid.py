@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chain.core.errors import InputError
 from chain.core.files import write_csv
 from chain.results.grid import (
     map_by_k,
@@ -30,6 +31,14 @@ def test_ids_of_an_ablation_stay_text(tmp_path: Path) -> None:
     assert found["variant"].tolist() == variants
     assert found["seed"].tolist() == [3] * 5 and found["ap5"].tolist() == table["ap5"].tolist()
     assert (found["dataset"] == "demo").all()
+
+
+def test_a_cell_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "evaluations" / "demo" / "chain_64" / "map.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("seed,k,map_strict,map_ssvh\n0,5,0.25,0.5\n0,10,0.1")
+    with pytest.raises(InputError, match=r"map\.csv: a score is missing"):
+        read_cell(tmp_path, "demo", "chain", 64, "map")
 
 
 def test_ids_of_a_cell_stay_text(tmp_path: Path) -> None:

@@ -1,24 +1,20 @@
-"""What the stage `listing` notices of a folder."""
+"""What is noticed of a folder of clips."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from stages.listing import stamp
+from chain.datasets.listing import stamp
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path) -> Path:
     """The folder of clips, in which are two files."""
-    monkeypatch.setenv("CHAIN_DATA", str(tmp_path))
     for name in ("golf/a.mp4", "wave/b.mp4"):
         (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clips" / name).write_text("clip")
     return tmp_path / "clips"
-
-
-SOURCE = {"kind": "folder", "root": "clips"}
 
 
 def add(root: Path) -> None:
@@ -49,25 +45,24 @@ def break_off(root: Path) -> None:
 
 @pytest.mark.parametrize("change", [add, remove, rename, lengthen, touch, break_off])
 def test_changes_are_seen(root: Path, change: object) -> None:
-    before = stamp(SOURCE)
-    assert before["files"] == 2 and stamp(SOURCE) == before
+    before = stamp(root)
+    assert before["files"] == 2 and stamp(root) == before
     change(root)
-    assert stamp(SOURCE) != before
+    assert stamp(root) != before
 
 
 def test_hidden_files_do_not_count(root: Path) -> None:
-    before = stamp(SOURCE)
+    before = stamp(root)
     (root / ".DS_Store").write_text("x")
     (root / ".cache").mkdir()
     (root / ".cache" / "e.mp4").write_text("x")
-    assert stamp(SOURCE) == before
+    assert stamp(root) == before
 
 
-def test_the_same_folder_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = stamp(SOURCE)
-    root.parent.rename(root.parent.with_name("elsewhere"))
-    monkeypatch.setenv("CHAIN_DATA", str(root.parent.with_name("elsewhere")))
-    assert stamp(SOURCE) == before
+def test_the_same_folder_elsewhere(root: Path) -> None:
+    before = stamp(root)
+    elsewhere = root.rename(root.with_name("elsewhere"))
+    assert stamp(elsewhere) == before
 
 
 def test_links(root: Path, tmp_path: Path) -> None:
@@ -76,19 +71,18 @@ def test_links(root: Path, tmp_path: Path) -> None:
     (other / "f.mp4").write_text("clip")
     (root / "linked").symlink_to(other)
     (root / "golf" / "up").symlink_to(root)  # which would lead round in circles
-    before = stamp(SOURCE)
+    before = stamp(root)
     assert before["files"] == 3
     (other / "g.mp4").write_text("clip")
-    assert stamp(SOURCE)["files"] == 4
+    assert stamp(root)["files"] == 4
 
 
 def test_a_split_file_elsewhere(root: Path, tmp_path: Path) -> None:
-    source = SOURCE | {"split_file": str(tmp_path / "splits.csv")}
-    before = stamp(source)
+    others = [tmp_path / "splits.csv"]
+    before = stamp(root, others)
     (tmp_path / "splits.csv").write_text("path,split\n")
-    assert stamp(source) != before
+    assert stamp(root, others) != before
 
 
-def test_no_folder_of_clips(root: Path) -> None:
-    assert stamp({"kind": "demo"}) == {"files": 0}
-    assert stamp(SOURCE | {"root": "nowhere"})["files"] == 0
+def test_no_folder_of_clips(tmp_path: Path) -> None:
+    assert stamp(tmp_path / "nowhere")["files"] == 0
