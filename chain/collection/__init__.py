@@ -1,0 +1,1 @@
+"""A collection of videos: their codes, searched, and the copies among them."""
