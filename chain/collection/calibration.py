@@ -6,12 +6,10 @@ the collection itself are counted, and `Chance` tells how many such pairs to exp
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 from scipy.stats import betabinom
 
 from chain.core.errors import InputError
@@ -20,9 +18,11 @@ PAIRS = 1_000_000  # pairs of codes that are counted
 PRIOR = 100  # pairs that the usual spread counts for, where nothing is known
 KNOWN = 2000  # pairs that the hasher's training counts for at most
 SPREAD = 0.05  # correlation of two bits, in codes of which nothing is known
-COPIES = 2  # copies that a video has on average, at most, for the counts to be free of them
-PURE = 4  # how many times as many pairs, at least, an unrelated distance has as copies might make
-FEW = 50  # pairs; below so many, the tail is fitted instead of counted
+COPIES = 0.5  # copies that a video has on average, at most, for the counts to be free of them
+PURE = 2  # how many times as many pairs as copies might make have to be counted
+FEW = 50  # pairs; below so many, the tail goes on instead of the counts
+MOST = 0.25  # the largest share of the pairs that the tail may begin at
+SPAN = 4  # the tail's slope is that up to the distance that has so many times as many pairs
 RUNS = 20_000  # pairs of runs of three segments, by which dependence is measured
 
 
@@ -31,8 +31,9 @@ class Chance:
     """The distances between codes of unrelated videos of a collection.
 
     * Where many pairs are counted, their counts hold. Below that, where there are few pairs and
-      some of them may be copies, a beta-binomial tail goes on from the counts. It is fitted to the
-      counts between there and the median.
+      some of them may be copies, a geometric tail goes on with the slope that the counts have
+      there. Tails of real clips are as long as that. A beta-binomial one, fitted to the bulk, would
+      expect hundreds of times too few.
     * The mean over n aligned segments spreads less than one distance does. How much less follows
       from the correlation of the distances of neighbouring segments, which overlap, and of those
       further apart, which still show the same two videos.
@@ -62,8 +63,8 @@ class Chance:
             known: (b + 1,) how many pairs of the hasher's training clips are at each distance. They
                 count for 2,000 pairs at most, so that they matter in a small collection only.
 
-        Up to two copies of each video, on average, do not disturb it. With more, distances that
-        only copies have count as chance, so that fewer copies are found. The same codes give the
+        If up to half of the videos have a copy, the result is at most twice too large. With more
+        copies, distances that only copies have count as chance, so that fewer copies are found. The same codes give the
         same result. Raises InputError if the shapes do not fit together.
         """
         names = np.asarray(owner)
@@ -141,51 +142,25 @@ def _distances(
 def _before(bits: int, known: ArrayLike | None) -> NDArray[np.float64]:
     """The counts (b + 1,) to begin with: those of training, or a usual spread."""
     if known is None:
-        return PRIOR * _tail(bits, 0.5, SPREAD).pmf(np.arange(bits + 1))
+        total = (1 / SPREAD - 1) / 2
+        usual: NDArray[np.float64] = betabinom(bits, total, total).pmf(np.arange(bits + 1))
+        return PRIOR * usual
     counts = np.asarray(known, np.float64)
     if counts.shape != (bits + 1,) or not counts.sum():
         raise InputError(f"calibration: expected counts of {bits + 1} distances")
     return counts * min(1.0, KNOWN / counts.sum())
 
 
-def _tail(bits: int, share: float, spread: float) -> Any:
-    """The beta-binomial law of `bits` bits, each set with the mean probability `share`, of which
-    any two are correlated by `spread`."""
-    total = 1 / spread - 1
-    return betabinom(bits, share * total, (1 - share) * total)
-
-
 def _joined(counts: NDArray[np.float64], copies: float) -> NDArray[np.float64]:
-    """The cumulative probabilities (b + 1,), counted down to where a fitted tail begins."""
-    below = counts.cumsum() / counts.sum()
-    sure = max(PURE * copies, FEW / counts.sum())
-    start = int(np.searchsorted(below, min(sure, 0.25)))
-    if start == 0:
-        return below
-    stop = max(int(np.searchsorted(below, 0.5)), start + 2)
-    fitted = _fitted(counts, start, min(stop, len(counts) - 1)).cdf(np.arange(start + 1))
-    if fitted[-1] > 0:
-        below[:start] = below[start] * fitted[:-1] / fitted[-1]
-    return np.maximum.accumulate(np.maximum(below, 1e-300))
-
-
-def _fitted(counts: NDArray[np.float64], start: int, stop: int) -> Any:
-    """The beta-binomial law that makes the counts from `start` to `stop`, both included, and the
-    sums on both sides, most likely."""
-    bits = len(counts) - 1
-    inner, lower, upper = counts[start : stop + 1], counts[:start].sum(), counts[stop + 1 :].sum()
-
-    def surprise(free: NDArray[np.float64]) -> float:
-        law = _tail(bits, *expit(np.clip(free, -12, 12)))
-        mass = law.pmf(np.arange(bits + 1))
-        sides = lower * np.log(mass[:start].sum() + 1e-300)
-        sides += upper * np.log(mass[stop + 1 :].sum() + 1e-300)
-        return -float(sides + inner @ np.log(mass[start : stop + 1] + 1e-300))
-
-    share = float(counts @ np.arange(bits + 1) / counts.sum()) / bits
-    first = logit(np.clip([share, SPREAD], 1e-4, 1 - 1e-4))
-    found = minimize(surprise, first, method="Nelder-Mead", options={"maxiter": 200})
-    return _tail(bits, *expit(np.clip(found.x, -12, 12)))
+    """The cumulative probabilities (b + 1,), counted down to where the geometric tail begins."""
+    below: NDArray[np.float64] = counts.cumsum() / counts.sum()
+    sure = min(max(PURE * copies, FEW / counts.sum()), MOST)
+    start = int(np.searchsorted(below, sure))
+    if start:
+        end = max(int(np.searchsorted(below, SPAN * below[start])), start + 1)
+        step = np.log(below[end] / below[start]) / (end - start) if end < len(below) else 1.0
+        below[:start] = below[start] * np.exp(-step * np.arange(start, 0, -1))
+    return below
 
 
 def _dependence(
