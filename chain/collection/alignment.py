@@ -107,6 +107,11 @@ class Film:
             self._views = normalised(self.raw @ all_windows())
         return self._views
 
+    def through2(self, w):
+        if w == WHOLE: return self.whole
+        down, across = _stretch(w.top, w.tall), _stretch(w.left, w.wide)
+        return normalised((down @ self.raw.reshape(-1, SIDE, SIDE) @ across.T).reshape(len(self.raw), -1))
+
     def through(self, w):
         return self.whole if w == WHOLE else normalised(self.raw @ window_matrix(w).T)
 
@@ -187,6 +192,10 @@ def interpolated(X, times, at):
     return (1 - f) * X[lo] + f * X[np.minimum(lo + 1, len(times) - 1)]
 
 
+def score(e):
+    return e[0] + e[1] * min(1.0, e[2] / 0.1) - 0.5 / e[3]
+
+
 def compare(a: Film, b: Film) -> Found | None:
     best = None
     starts, speeds = lines(a, b)
@@ -198,7 +207,44 @@ def compare(a: Film, b: Film) -> Found | None:
         for k in np.argsort(-(c))[:KEPT]:
             e = exact(X, Y, a, b, starts[k], speeds[k])
             if e is None: continue
-            s = e[0] + e[1] * min(1.0, e[2] / 0.1)
+            s = score(e)
             if best is None or s > best[0]:
-                best = (s, Found(*map(float, e), Line(starts[k], speeds[k]), (wa, wb), (0, 0)))
-    return best and best[1]
+                best = (s, e, Line(starts[k], speeds[k]), (wa, wb))
+    if best is None: return None
+    if best[1][1] > 0.4: best = refined(a, b, best)
+    s, e, line, w = best
+    return Found(*map(float, e), line, w, (0, 0))
+
+
+def refined(a, b, best):
+    s, e, line, (wa, wb) = best
+    dt, dv, dw = min(a.step, b.step) / 2, 0.06, 0.06
+    mid = b.times.mean()
+    for _ in range(4):
+        improved = False
+        moves = []
+        for k in (-1, 1):
+            moves.append((Line(line.start + k * dt, line.speed), wa, wb))
+            v = line.speed * (1 + k * dv)
+            moves.append((Line(line.start + (line.speed - v) * mid, v), wa, wb))
+            for side in (0, 1):
+                w = (wa, wb)[side]
+                if (wb, wa)[side] != WHOLE: continue
+                for edge in range(4):   # top, bottom, left, right
+                    m = moved(w, edge, k * dw)
+                    if m: moves.append((line, m, wb) if side == 0 else (line, wa, m))
+        for l, x, y in moves:
+            f = exact(a.through2(x), b.through2(y), a, b, l.start, l.speed)
+            if f and score(f) > s + 1e-4:
+                s, e, line, wa, wb, improved = score(f), f, l, x, y, True
+        if not improved or True:
+            dt, dv, dw = (dt / 2, dv / 2, dw / 2) if not improved else (dt * .8, dv * .8, dw * .8)
+    return s, e, line, (wa, wb)
+
+
+def moved(w, edge, by):
+    top, bottom, left, right = w.top, w.top + w.tall, w.left, w.left + w.wide
+    v = [top, bottom, left, right]; v[edge] = min(1.0, max(0.0, v[edge] + by))
+    if v[1] - v[0] < .5 or v[3] - v[2] < .5: return None
+    n = Window(v[0], v[1] - v[0], v[2], v[3] - v[2])
+    return None if n == w else n
