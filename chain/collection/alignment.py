@@ -1,10 +1,15 @@
-"""Whether two videos show the same in the same order: frames compared along a line in time."""
+"""Whether two videos show the same: their frames, compared along a line in time.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+Similar is not the same. Two clips of one scene share the picture, so that the likeness of their
+frames says little. What they do not share is how the picture changes. So frames are compared after
+the mean picture of the stretch is taken from them: in a copy, what is left agrees at each moment.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,239 +17,355 @@ from numpy.typing import NDArray
 from chain.collection.descriptors import SIDE, thumbnails
 
 Array = NDArray[np.float32]
+Turn = Literal["", "mirrored", "left", "right", "half", "mirrored left", "mirrored right", "flipped"]
+"""How the second video's picture is turned against the first one's; "" says that it is not."""
 
 SPEEDS = (1.0, 0.8, 1.25, 0.9, 1.11, 0.67, 1.5, 0.5, 2.0)
-"""How fast the second video plays what the first one shows."""
-WINDOWS = (1.0, 0.9, 0.8, 0.7, 0.58)
-"""Sides of the part of a picture that is left after a crop, as shares of the whole."""
-VISIBLE = 6.0  # grey levels; the contrast from which on a picture counts in full
-FEWEST = 3  # frames that have to match
-TRIED = 4  # windows of which all lines in time are tried
-KEPT = 24  # lines that are compared frame by frame
+"""How fast the second video plays what the first one shows; the ratio of durations comes first."""
+SIDES = (0.9, 0.8, 0.7, 0.58)
+"""Sides of what a crop leaves of a picture, as shares."""
+SMALLEST = 0.5  # the smallest such side
+CONTRAST = 6.0  # grey levels; a picture with a smaller standard deviation counts less
+FEWEST = 3.0  # frames with a picture that have to agree
+SHARE = 0.5  # of the shorter video that has to agree
+MOVES = 0.05  # how much the pictures change if their change is to count in full
+STILL = 0.02  # how much they change at most where nothing moves
+LOOKED_AT = 16  # frames of a video by which windows are ranked
+WINDOWS = 4  # windows that are looked through, besides the whole picture
+LINES = 16  # lines in time that are compared in full
+ROUNDS = 4  # of refinement
+PROMISING = 0.4  # the agreement from which on it is refined
+CERTAIN = 0.96  # the agreement from which on nothing better is looked for
 
 
 class Window(NamedTuple):
-    """A part of a picture: where it begins and how long it is, down and across, as shares."""
+    """A part of a picture, in shares of its sides."""
 
     top: float = 0.0
-    tall: float = 1.0
+    bottom: float = 1.0
     left: float = 0.0
-    wide: float = 1.0
+    right: float = 1.0
+
+    def of(self, pictures: Array) -> Array:
+        """That part of pictures (T, 12, 12), stretched to the same size."""
+        down, across = _stretch(self.top, self.bottom), _stretch(self.left, self.right)
+        return down @ pictures @ across.T
 
 
 WHOLE = Window()
 
 
 class Line(NamedTuple):
-    """What is at `time` in the second video is at `start + speed * time` in the first."""
+    """What the second video shows at `time`, the first one shows at `start + speed * time`."""
 
     start: float
     speed: float
 
 
-@dataclass(frozen=True)
-class Found:
-    still: float
-    moving: float
-    motion: float
+class Agreement(NamedTuple):
+    """How two videos agree along a line."""
+
     frames: float
-    line: Line
-    windows: tuple[Window, Window]
-    span: tuple[float, float]
-
-
-def normalised(pictures: Array) -> Array:
-    """Pictures (..., P) without their mean, of length 1 where they have contrast, else shorter."""
-    centred = pictures - pictures.mean(axis=-1, keepdims=True)
-    deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
-    return centred / (np.maximum(deviation, VISIBLE) * np.float32(np.sqrt(pictures.shape[-1])))
-
-
-@cache
-def windows() -> list[Window]:
-    parts = [(0.0, 1.0)] + [
-        (place * (1 - side), side) for side in WINDOWS[1:] for place in (0.0, 0.5, 1.0)
-    ]
-    return [Window(*down, *across) for down, across in product(parts, parts)]
-
-
-@cache
-def window_matrix(window: Window) -> Array:
-    down, across = _stretch(window.top, window.tall), _stretch(window.left, window.wide)
-    return np.kron(down, across).astype(np.float32)
-
-
-def _stretch(start: float, length: float) -> Array:
-    """The matrix (SIDE, SIDE) that stretches a part of a line of pixels to the whole line."""
-    places = (start + (np.arange(SIDE) + 0.5) / SIDE * length) * SIDE - 0.5
-    places = places.clip(0, SIDE - 1)
-    low = np.minimum(places.astype(int), SIDE - 2)
-    matrix = np.zeros((SIDE, SIDE), np.float32)
-    rows = np.arange(SIDE)
-    matrix[rows, low] = 1 - (places - low)
-    matrix[rows, low + 1] = places - low
-    return matrix
-
-
-@cache
-def all_windows() -> Array:
-    return np.stack([window_matrix(w).T for w in windows()])  # (W, 144, 144)
-
-
-class Film:
-    def __init__(self, times, descriptors):
-        self.times = np.asarray(times, np.float64)
-        self.raw = thumbnails(descriptors).reshape(len(times), -1)
-        self.whole = normalised(self.raw)
-        self._views = None
+    """How many frames with a picture are compared."""
+    still: float
+    """The correlation of the pictures, from -1 to 1."""
+    moving: float
+    """The correlation of what changes in them."""
+    motion: float
+    """How much changes: the root of its mean square, where a picture's own is 1."""
 
     @property
-    def step(self):
-        return float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1.0
+    def similarity(self) -> float:
+        """From -1 to 1: `moving`, or `still` where nothing moves."""
+        return self.moving if self.motion >= STILL else self.still
 
-    def views(self):
-        if self._views is None:
-            self._views = normalised(self.raw @ all_windows())
-        return self._views
-
-    def through2(self, w):
-        if w == WHOLE: return self.whole
-        down, across = _stretch(w.top, w.tall), _stretch(w.left, w.wide)
-        return normalised((down @ self.raw.reshape(-1, SIDE, SIDE) @ across.T).reshape(len(self.raw), -1))
-
-    def through(self, w):
-        return self.whole if w == WHOLE else normalised(self.raw @ window_matrix(w).T)
+    @property
+    def rank(self) -> float:
+        """What is largest where two videos fit best."""
+        return self.still / 2 + self.moving * min(1.0, self.motion / MOVES) - 0.5 / self.frames
 
 
-def best_windows(a: Film, b: Film):
-    """(pairs of windows)"""
-    sub_a = np.linspace(0, len(a.times)-1, min(16, len(a.times))).astype(int)
-    sub_b = np.linspace(0, len(b.times)-1, min(16, len(b.times))).astype(int)
-    out = []
-    va = a.views()[:, sub_a]; vb = b.views()[:, sub_b]
-    sa = va @ b.whole.T          # (W, n, Tb)
-    sb = vb @ a.whole.T
-    ca = sa.max(axis=2).mean(axis=1) if len(a.times) <= len(b.times) else sa.max(axis=1).mean(axis=1)
-    # the shorter one's frames look for their match
-    def score(s, own_short):
-        return s.max(axis=2).mean(axis=1) if own_short else s.max(axis=1).mean(axis=1)
-    shorter_a = a.times[-1] <= b.times[-1]
-    ca = score(va @ b.whole.T, shorter_a)
-    cb = score(vb @ a.whole.T, not shorter_a)
-    ws = windows()
-    ranked = sorted([(float(c), (w, WHOLE)) for c, w in zip(ca, ws)] + [(float(c), (WHOLE, w)) for c, w in zip(cb, ws)][1:], key=lambda p: -p[0])
-    return ranked
+class Alignment(NamedTuple):
+    """Where two videos agree best, and how much."""
+
+    agreement: Agreement
+    line: Line
+    first: Window
+    """What part of the first video's picture the second one shows; one of the two is whole."""
+    second: Window
 
 
-def lines(a: Film, b: Film) -> tuple[NDArray, NDArray]:
-    """offset, speed arrays"""
-    sa, sb = a.times[-1] - a.times[0] + a.step, b.times[-1] - b.times[0] + b.step
-    ratio = sa / sb
-    speeds = list(SPEEDS)
-    if 0.4 < ratio < 2.5: speeds.append(ratio)
-    starts, sp = [], []
-    step = min(a.step, b.step) / 1.0
-    for s in speeds:
-        least = 0.5 * min(sa, sb * s)
-        lo, hi = a.times[0] - sb * s + least, a.times[-1] + a.step - least
-        n = min(200, int((hi - lo) / step) + 2)
-        o = np.linspace(lo, hi, n)
-        starts.append(o); sp.append(np.full(n, s))
-    starts.append([a.times[0] - a.step/2 + b.step/2*ratio - ratio*b.times[0]]); sp.append([ratio])
-    return np.concatenate(starts), np.concatenate(sp)
+@dataclass(frozen=True, eq=False)
+class Film:
+    """The frames of a video, ready to be compared."""
+
+    times: NDArray[np.float64]
+    """Their times (T,), in seconds."""
+    pictures: Array
+    """Their thumbnails (T, 12, 12), in grey levels, smoothed."""
+
+    @classmethod
+    def of(cls, times: NDArray[np.floating], descriptors: NDArray[np.uint8]) -> Self:
+        """Make it of times (T,) and descriptors (T, W)."""
+        return cls(np.asarray(times, np.float64), _smooth() @ thumbnails(descriptors) @ _smooth().T)
+
+    def turned(self, turn: Turn) -> "Film":
+        """The same video with its pictures turned."""
+        return replace(self, pictures=turned(self.pictures, turn))
+
+    @cached_property
+    def step(self) -> float:
+        """The time from a frame to the next one, in seconds."""
+        return max(float(np.median(np.diff(self.times))), 1e-3) if len(self.times) > 1 else 1.0
+
+    @property
+    def length(self) -> float:
+        """How long its frames last, in seconds."""
+        return float(self.times[-1] - self.times[0]) + self.step
+
+    @cached_property
+    def whole(self) -> Array:
+        """Its frames as vectors (T, 144)."""
+        return vectors(self.pictures)
+
+    @cached_property
+    def shown(self) -> float:
+        """How many of its frames show a picture."""
+        return float((self.whole**2).sum())
+
+    @cached_property
+    def shows(self) -> NDArray[np.bool_]:
+        """Which of its frames (T,) show a picture."""
+        return self.pictures.std(axis=(1, 2)) >= CONTRAST
+
+    def through(self, window: Window) -> Array:
+        """A part of its frames as vectors (T, 144)."""
+        return self.whole if window == WHOLE else vectors(window.of(self.pictures))
 
 
-def coarse(S, a, b, starts, speeds):
-    """mean of double centred similarity along each line"""
-    C = S - S.mean(0) - S.mean(1)[:, None] + S.mean()
-    t = starts[:, None] + speeds[:, None] * b.times[None]      # (L, Tb)
-    pos = np.interp(t, a.times, np.arange(len(a.times)))
-    inside = (t > a.times[0] - a.step / 2) & (t < a.times[-1] + a.step / 2)
-    lo = np.minimum(pos.astype(int), max(len(a.times) - 2, 0)); f = pos - lo
-    hi = np.minimum(lo + 1, len(a.times) - 1)
-    cols = np.arange(len(b.times))
-    def along(M): return (((1 - f) * M[lo, cols] + f * M[hi, cols]) * inside).sum(1)
-    n = inside.sum(1)
-    return along(C) / np.sqrt(np.maximum(n, 1)), along(S) / np.maximum(n, 1), n
+def turned(pictures: Array, turn: Turn) -> Array:
+    """Pictures (T, n, n), turned to the left or right by a quarter or by a half, or mirrored."""
+    if turn in ("mirrored", "mirrored left", "mirrored right"):
+        pictures = pictures[:, :, ::-1]
+    if turn == "flipped":
+        pictures = pictures[:, ::-1]
+    quarters = {"left": 1, "half": 2, "right": 3, "mirrored left": 1, "mirrored right": 3}
+    return np.rot90(pictures, quarters.get(turn, 0), axes=(1, 2))
 
 
-def exact(X, Y, a, b, start, speed):
-    t = start + speed * b.times
-    if speed * b.step >= a.step:        # b is sparser: its frames, and a interpolated
-        inside = (t > a.times[0] - a.step / 2) & (t < a.times[-1] + a.step / 2)
-        y = Y[inside]; x = interpolated(X, a.times, t[inside])
-    else:
-        u = (a.times - start) / speed
-        inside = (u > b.times[0] - b.step / 2) & (u < b.times[-1] + b.step / 2)
-        x = X[inside]; y = interpolated(Y, b.times, u[inside])
-    n = len(x)
-    if n < FEWEST: return None
-    still = (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum() + 1e-9)
-    cx, cy = x - x.mean(0), y - y.mean(0)
-    ex, ey = (cx**2).sum(), (cy**2).sum()
-    moving = (cx * cy).sum() / np.sqrt(ex * ey + 1e-9)
-    return still, moving, np.sqrt(min(ex, ey) / n), n
+def vectors(pictures: Array) -> Array:
+    """Pictures (..., n, n) as vectors (..., n²) of mean 0 and length 1, shorter if they are flat."""
+    flat = pictures.reshape(*pictures.shape[:-2], -1)
+    centred = flat - flat.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
+    scale = np.float32(1 / np.sqrt(flat.shape[-1]))
+    return centred * (scale / np.maximum(deviation, CONTRAST))
 
 
-def interpolated(X, times, at):
-    pos = np.interp(at, times, np.arange(len(times)))
-    lo = np.minimum(pos.astype(int), max(len(times) - 2, 0)); f = (pos - lo)[:, None].astype(np.float32)
-    return (1 - f) * X[lo] + f * X[np.minimum(lo + 1, len(times) - 1)]
+def align(first: Film, second: Film) -> Alignment | None:
+    """Find where two videos agree best, or None if they have too few pictures in common.
 
-
-def score(e):
-    return e[0] + e[1] * min(1.0, e[2] / 0.1) - 0.5 / e[3]
-
-
-def compare(a: Film, b: Film) -> Found | None:
+    Offsets, speeds and crops are tried. The whole pictures come first, and if they agree closely,
+    nothing else is tried.
+    """
+    starts, speeds = _lines(first, second)
+    if min(first.shown, second.shown) < FEWEST or not len(starts):
+        return None
     best = None
-    starts, speeds = lines(a, b)
-    ranked = best_windows(a, b)[:TRIED]
-    if all(r[1] != (WHOLE, WHOLE) for r in ranked): ranked.append((0.0, (WHOLE, WHOLE)))
-    for _, (wa, wb) in ranked:
-        X, Y = a.through(wa), b.through(wb)
-        c, m, n = coarse(X @ Y.T, a, b, starts, speeds)
-        for k in np.argsort(-(c))[:KEPT]:
-            e = exact(X, Y, a, b, starts[k], speeds[k])
-            if e is None: continue
-            s = score(e)
-            if best is None or s > best[0]:
-                best = (s, e, Line(starts[k], speeds[k]), (wa, wb))
-    if best is None: return None
-    if best[1][1] > 0.4: best = refined(a, b, best)
-    s, e, line, w = best
-    return Found(*map(float, e), line, w, (0, 0))
+    for windows in _windows(first, second):
+        for line in _likely(first, second, windows, starts, speeds):
+            best = _better(best, first, second, line, *windows)
+        if best and windows == (WHOLE, WHOLE) and best.agreement.similarity >= CERTAIN:
+            break
+    if best and best.agreement.similarity >= PROMISING:
+        best = _refined(best, first, second)
+    return best
 
 
-def refined(a, b, best):
-    s, e, line, (wa, wb) = best
-    dt, dv, dw = min(a.step, b.step) / 2, 0.06, 0.06
-    mid = b.times.mean()
-    for _ in range(4):
-        improved = False
-        moves = []
-        for k in (-1, 1):
-            moves.append((Line(line.start + k * dt, line.speed), wa, wb))
-            v = line.speed * (1 + k * dv)
-            moves.append((Line(line.start + (line.speed - v) * mid, v), wa, wb))
-            for side in (0, 1):
-                w = (wa, wb)[side]
-                if (wb, wa)[side] != WHOLE: continue
-                for edge in range(4):   # top, bottom, left, right
-                    m = moved(w, edge, k * dw)
-                    if m: moves.append((line, m, wb) if side == 0 else (line, wa, m))
-        for l, x, y in moves:
-            f = exact(a.through2(x), b.through2(y), a, b, l.start, l.speed)
-            if f and score(f) > s + 1e-4:
-                s, e, line, wa, wb, improved = score(f), f, l, x, y, True
-        if not improved or True:
-            dt, dv, dw = (dt / 2, dv / 2, dw / 2) if not improved else (dt * .8, dv * .8, dw * .8)
-    return s, e, line, (wa, wb)
+def agreement(first: Film, second: Film, line: Line, one: Window, two: Window) -> Agreement | None:
+    """Compare two videos along a line, each seen through a window.
+
+    The frames of the one with fewer frames a second are compared with what the other one shows at
+    that time, between two of its frames. Frames count as far as both show a picture. The result is
+    None if they are too few.
+    """
+    x, y = first.through(one), second.through(two)
+    if line.speed * second.step >= first.step:
+        at = line.start + line.speed * second.times
+        inside = _within(at, first)
+        x, y = _between(x, first.times, at[inside]), y[inside]
+    else:
+        at = (first.times - line.start) / line.speed
+        inside = _within(at, second)
+        x, y = x[inside], _between(y, second.times, at[inside])
+    weights = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    frames = float(weights.sum())
+    if frames < FEWEST:
+        return None
+    weights = (weights / frames)[:, None]
+    still = float((weights * x * y).sum())
+    still /= np.sqrt(float((weights * x**2).sum() * (weights * y**2).sum()))
+    x, y = x - (weights * x).sum(axis=0), y - (weights * y).sum(axis=0)
+    changes = float((weights * x**2).sum()), float((weights * y**2).sum())
+    moving = float((weights * x * y).sum()) / max(np.sqrt(changes[0] * changes[1]), 1e-9)
+    return Agreement(frames, still, moving, float(np.sqrt(min(changes))))
 
 
-def moved(w, edge, by):
-    top, bottom, left, right = w.top, w.top + w.tall, w.left, w.left + w.wide
-    v = [top, bottom, left, right]; v[edge] = min(1.0, max(0.0, v[edge] + by))
-    if v[1] - v[0] < .5 or v[3] - v[2] < .5: return None
-    n = Window(v[0], v[1] - v[0], v[2], v[3] - v[2])
-    return None if n == w else n
+def span(alignment: Alignment, first: Film, second: Film) -> tuple[float, float, float, float]:
+    """From when to when the two agree: start and end in the first, start and end in the second."""
+    start, speed = alignment.line
+    ends = [(film.times[0] - film.step / 2, film.times[-1] + film.step / 2) for film in (first, second)]
+    low = max(ends[0][0], start + speed * ends[1][0], 0.0)
+    high = min(ends[0][1], start + speed * ends[1][1])
+    return low, high, max((low - start) / speed, 0.0), (high - start) / speed
+
+
+def _lines(first: Film, second: Film) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Starts and speeds (L,) of lines that join at least SHARE of the shorter video."""
+    ratio = first.length / second.length
+    step = min(first.step, second.step)
+    starts, speeds = [], []
+    for speed in {ratio, *SPEEDS} if 0.4 < ratio < 2.5 else SPEEDS:
+        least = SHARE * min(first.length, second.length * speed)
+        shift = first.times[0] - first.step / 2 - speed * (second.times[0] - second.step / 2)
+        low, high = shift - second.length * speed + least, shift + first.length - least
+        count = int((high - low) / step) + 2
+        starts.append(np.append(np.linspace(low, high, count), shift))
+        speeds.append(np.full(count + 1, speed))
+    return np.concatenate(starts), np.concatenate(speeds)
+
+
+def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
+    """The whole pictures, then the windows through which the frames fit best."""
+    yield WHOLE, WHOLE
+    known, matrices = _known_windows()
+    shorter_is_first = first.length <= second.length
+    ranked = []
+    for film, other, own in ((first, second, shorter_is_first), (second, first, not shorter_is_first)):
+        some = film.pictures[_some(len(film.times))]
+        seen = vectors((matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2).reshape(-1, SIDE, SIDE))
+        likeness = (seen @ other.whole[_some(len(other.times))].T).reshape(len(known), len(some), -1)
+        found = likeness.max(axis=2 if own else 1).mean(axis=1)
+        ranked += [(float(value), film is first, window) for value, window in zip(found, known, strict=True)]
+    for _, of_first, window in sorted(ranked, reverse=True)[:WINDOWS]:
+        yield (window, WHOLE) if of_first else (WHOLE, window)
+
+
+def _likely(
+    first: Film,
+    second: Film,
+    windows: tuple[Window, Window],
+    starts: NDArray[np.float64],
+    speeds: NDArray[np.float64],
+) -> list[Line]:
+    """The lines on which frames are most alike, compared with how alike they are elsewhere.
+
+    Half of them are found by all that frames share, and half by what they share beyond what each
+    shares with all frames of the other video.
+    """
+    alike = first.through(windows[0]) @ second.through(windows[1]).T
+    alike = alike - alike.mean()
+    moving = alike - alike.mean(axis=0) - alike.mean(axis=1)[:, None]
+    at = starts[:, None] + speeds[:, None] * second.times
+    inside = _within(at, first)
+    low, high, share = _neighbours(first.times, at)
+    column = np.arange(len(second.times))
+    rows: list[int] = []
+    for likeness in (alike, moving):
+        along = (1 - share) * likeness[low, column] + share * likeness[high, column]
+        evidence = (along * inside).sum(axis=1) / np.sqrt(np.maximum(inside.sum(axis=1), 1))
+        rows += np.argsort(-evidence, kind="stable")[: LINES // 2].tolist()
+    return [Line(float(starts[row]), float(speeds[row])) for row in dict.fromkeys(rows)]
+
+
+def _refined(best: Alignment, first: Film, second: Film) -> Alignment:
+    """Move the line and the edges of the window a little, as long as it fits better so."""
+    size = 1.0
+    for _ in range(ROUNDS):
+        before = best
+        for line, one, two in _moves(best, size, min(first.step, second.step), second.times.mean()):
+            best = _better(best, first, second, line, one, two)
+        size *= 0.5 if best is before else 0.8
+    return best
+
+
+def _moves(
+    best: Alignment, size: float, step: float, middle: float
+) -> Iterator[tuple[Line, Window, Window]]:
+    (start, speed), one, two = best.line, best.first, best.second
+    for sign in (-size, size):
+        yield Line(start + sign * step / 2, speed), one, two
+        faster = speed * (1 + 0.06 * sign)
+        yield Line(start + (speed - faster) * middle, faster), one, two
+        for edge in range(4):
+            if two == WHOLE and (moved := _moved(one, edge, 0.06 * sign)):
+                yield best.line, moved, two
+            if one == WHOLE and (moved := _moved(two, edge, 0.06 * sign)):
+                yield best.line, one, moved
+
+
+def _moved(window: Window, edge: int, by: float) -> Window | None:
+    edges = list(window)
+    edges[edge] = min(max(edges[edge] + by, 0.0), 1.0)
+    moved = Window(*edges)
+    large = min(moved.bottom - moved.top, moved.right - moved.left) >= SMALLEST
+    return moved if large and moved != window else None
+
+
+def _better(
+    best: Alignment | None, first: Film, second: Film, line: Line, one: Window, two: Window
+) -> Alignment | None:
+    found = agreement(first, second, line, one, two)
+    if found is None or (best and found.rank <= best.agreement.rank + 1e-4):
+        return best
+    steps = first.step, second.step * line.speed
+    shorter = min(first.shown * steps[0], second.shown * steps[1])
+    if found.frames * max(steps) < SHARE * shorter:
+        return best
+    return Alignment(found, line, one, two)
+
+
+def _within(at: NDArray[np.float64], film: Film) -> NDArray[np.bool_]:
+    half = film.step / 2
+    inside: NDArray[np.bool_] = (at > film.times[0] - half) & (at < film.times[-1] + half)
+    return inside
+
+
+def _neighbours(
+    times: NDArray[np.float64], at: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """The frames before and after each time, and how far it is from the one to the other."""
+    place = np.interp(at, times, np.arange(len(times)))
+    low = np.minimum(place.astype(np.int64), max(len(times) - 2, 0))
+    return low, np.minimum(low + 1, len(times) - 1), (place - low).astype(np.float32)
+
+
+def _between(frames: Array, times: NDArray[np.float64], at: NDArray[np.float64]) -> Array:
+    low, high, share = _neighbours(times, at)
+    return (1 - share)[:, None] * frames[low] + share[:, None] * frames[high]
+
+
+def _some(count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, LOOKED_AT).round().astype(np.int64))
+
+
+@cache
+def _known_windows() -> tuple[list[Window], Array]:
+    """The windows that are tried, and their matrices (W, 144, 144)."""
+    spans = [(place * (1 - side), place * (1 - side) + side) for side in SIDES for place in (0, 0.5, 1)]
+    both = list(product([(0.0, 1.0), *spans], repeat=2))[1:]
+    matrices = np.stack([np.kron(_stretch(*down), _stretch(*across)) for down, across in both])
+    return [Window(*down, *across) for down, across in both], matrices
+
+
+def _stretch(start: float, end: float) -> Array:
+    """The matrix (12, 12) that stretches a part of a line of pixels to the whole line."""
+    places = ((start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)) * SIDE - 0.5).clip(0, SIDE - 1)
+    return np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0).astype(np.float32)
+
+
+@cache
+def _smooth() -> Array:
+    """The matrix (12, 12) that smooths a line of pixels, since crops differ in what is sharp."""
+    matrix = np.eye(SIDE) / 2 + (np.eye(SIDE, k=1) + np.eye(SIDE, k=-1)) / 4
+    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
