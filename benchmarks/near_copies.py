@@ -50,7 +50,9 @@ def resized(frames: Frames, height: int, width: int) -> Frames:
     return np.stack([image.reformat(width, height).to_ndarray() for image in images])
 
 
-def same(frames: Frames, rate: float, others: Sequence[Frames], number: int) -> tuple[Frames, float]:
+def same(
+    frames: Frames, rate: float, others: Sequence[Frames], number: int
+) -> tuple[Frames, float]:
     return frames, rate
 
 
@@ -95,7 +97,9 @@ def with_bars(
     return np.pad(frames, ((0, 0), (up, up), (side, side), (0, 0))), rate
 
 
-def grey(frames: Frames, rate: float, others: Sequence[Frames], number: int) -> tuple[Frames, float]:
+def grey(
+    frames: Frames, rate: float, others: Sequence[Frames], number: int
+) -> tuple[Frames, float]:
     """Without colour."""
     light = (frames @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
     return light[..., None].repeat(3, axis=3), rate
@@ -156,9 +160,7 @@ EDITS: dict[str, tuple[Edit, int]] = {
 """Each edit with the quality (`crf`) of its file."""
 
 
-def make(
-    clips: Sequence[Path], fillers: Sequence[Path], folder: Path
-) -> dict[str, list[Path]]:
+def make(clips: Sequence[Path], fillers: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
     """Write a copy of each clip by each edit to `folder`; the files by edit, in the clips' order.
 
     Two of the `fillers` surround each embedded clip.

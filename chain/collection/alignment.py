@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import product
-from typing import Literal, NamedTuple, Self, get_args
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from chain.collection.descriptors import SIDE, thumbnails
 
 Array = NDArray[np.float32]
-Turn = Literal["", "mirrored", "left", "right", "half", "mirrored left", "mirrored right", "flipped"]
+Turn = Literal[
+    "", "mirrored", "left", "right", "half", "mirrored left", "mirrored right", "flipped"
+]
 """How the second video's picture is turned against the first one's; "" says that it is not."""
 
 SPEEDS = (1.0, 0.8, 1.25, 0.9, 1.11, 0.67, 1.5, 0.5, 2.0)
@@ -214,7 +216,9 @@ def agreement(first: Film, second: Film, line: Line, one: Window, two: Window) -
 def span(alignment: Alignment, first: Film, second: Film) -> tuple[float, float, float, float]:
     """From when to when the two agree: start and end in the first, start and end in the second."""
     start, speed = alignment.line
-    ends = [(film.times[0] - film.step / 2, film.times[-1] + film.step / 2) for film in (first, second)]
+    ends = [
+        (film.times[0] - film.step / 2, film.times[-1] + film.step / 2) for film in (first, second)
+    ]
     low = max(ends[0][0], start + speed * ends[1][0], 0.0)
     high = min(ends[0][1], start + speed * ends[1][1])
     return low, high, max((low - start) / speed, 0.0), (high - start) / speed
@@ -241,12 +245,22 @@ def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
     known, matrices = _known_windows()
     shorter_is_first = first.length <= second.length
     ranked = []
-    for film, other, own in ((first, second, shorter_is_first), (second, first, not shorter_is_first)):
+    for film, other, own in (
+        (first, second, shorter_is_first),
+        (second, first, not shorter_is_first),
+    ):
         some = film.pictures[_some(len(film.times))]
-        seen = vectors((matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2).reshape(-1, SIDE, SIDE))
-        likeness = (seen @ other.whole[_some(len(other.times))].T).reshape(len(known), len(some), -1)
+        seen = vectors(
+            (matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
+        )
+        likeness = (seen @ other.whole[_some(len(other.times))].T).reshape(
+            len(known), len(some), -1
+        )
         found = likeness.max(axis=2 if own else 1).mean(axis=1)
-        ranked += [(float(value), film is first, window) for value, window in zip(found, known, strict=True)]
+        ranked += [
+            (float(value), film is first, window)
+            for value, window in zip(found, known, strict=True)
+        ]
     for _, of_first, window in sorted(ranked, reverse=True)[:WINDOWS]:
         yield (window, WHOLE) if of_first else (WHOLE, window)
 
@@ -352,7 +366,9 @@ def _some(count: int) -> NDArray[np.int64]:
 @cache
 def _known_windows() -> tuple[list[Window], Array]:
     """The windows that are tried, and their matrices (W, 144, 144)."""
-    spans = [(place * (1 - side), place * (1 - side) + side) for side in SIDES for place in (0, 0.5, 1)]
+    spans = [
+        (place * (1 - side), place * (1 - side) + side) for side in SIDES for place in (0, 0.5, 1)
+    ]
     both = list(product([(0.0, 1.0), *spans], repeat=2))[1:]
     matrices = np.stack([np.kron(_stretch(*down), _stretch(*across)) for down, across in both])
     return [Window(*down, *across) for down, across in both], matrices
@@ -360,7 +376,9 @@ def _known_windows() -> tuple[list[Window], Array]:
 
 def _stretch(start: float, end: float) -> Array:
     """The matrix (12, 12) that stretches a part of a line of pixels to the whole line."""
-    places = ((start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)) * SIDE - 0.5).clip(0, SIDE - 1)
+    places = ((start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)) * SIDE - 0.5).clip(
+        0, SIDE - 1
+    )
     return np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0).astype(np.float32)
 
 
