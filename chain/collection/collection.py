@@ -103,16 +103,11 @@ class Collection:
         """Open a collection. Raises InputError if there is none, or it is damaged, or too new."""
         return cls(folder, read_about(folder))
 
-    def check_hasher(self, hasher: Path) -> None:
-        """Raise InputError unless the codes are those of the hasher in the folder `hasher`."""
+    def is_of(self, hasher: Path) -> bool:
+        """Whether the codes are those of the hasher in a folder. Raises InputError if it is none."""
         from chain.hasher.folder import parse_about
 
-        other = parse_about(hasher / HASHER_ABOUT).id
-        if other != self.hasher_id:
-            raise InputError(
-                f"{self.folder}: its codes are of hasher {self.hasher_id}, and can't be compared "
-                f"with those of {other}"
-            )
+        return parse_about(hasher / HASHER_ABOUT).id == self.hasher_id
 
     def add(
         self,
