@@ -1,0 +1,75 @@
+"""What the server sends as JSON: videos, matches and groups of copies."""
+
+from collections.abc import Iterable
+from math import isfinite
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from chain.page.listing import Listing, Video
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from chain.collection.collection import Match
+
+Shown = dict[str, Any]
+
+
+def place(path: str) -> Shown:
+    """A file's name, and the folder that it is in."""
+    return {"name": PurePath(path).name, "folder": str(PurePath(path).parent)}
+
+
+def shown_video(video: Video) -> Shown:
+    """A file of the list."""
+    return {
+        "id": video.id,
+        **place(video.path),
+        "size": video.size,
+        "duration": number(video.duration),
+    }
+
+
+def shown_match(match: "Match") -> Shown:
+    """A line of an answer; times are in seconds, and the distance is in bits."""
+    return {
+        "id": match.id,
+        **place(match.path),
+        "duration": number(match.duration),
+        "start": number(match.start),
+        "end": number(match.end),
+        "query_start": number(match.query_start),
+        "query_end": number(match.query_end),
+        "distance": number(match.distance),
+        "chance": number(match.chance),
+    }
+
+
+def number(value: float) -> float | None:
+    """A number as JSON has it, which knows neither NaN nor infinity."""
+    return float(f"{float(value):.6g}") if isfinite(value) else None
+
+
+def shown_groups(groups: Iterable[Any], listing: Listing, judgements: "pd.DataFrame") -> Shown:
+    """Groups of copies: the pairs of each with its verdict if any, and the files of each video."""
+    columns = (judgements[name].tolist() for name in ("id_a", "id_b", "verdict"))
+    verdicts = {frozenset((a, b)): verdict for a, b, verdict in zip(*columns, strict=True)}
+    return {
+        "groups": [
+            {
+                "videos": [
+                    {"files": [shown_video(file) for file in listing.files(id)]} for id in group.ids
+                ],
+                "pairs": [
+                    {
+                        "a": pair.a,
+                        "b": pair.b,
+                        "chance": number(pair.chance),
+                        "verdict": verdicts.get(frozenset((pair.a, pair.b))),
+                    }
+                    for pair in group.pairs
+                ],
+            }
+            for group in groups
+        ]
+    }

@@ -1,0 +1,71 @@
+"""How the server is started: where it listens, who knows the token, and what it prints."""
+
+import errno
+import secrets
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from chain.core.errors import InputError, one_line
+from chain.page.guard import Guard, is_local, names_of_this_machine
+from chain.page.server import Server
+from chain.page.uploads import remove_abandoned
+
+if TYPE_CHECKING:
+    from chain.collection.collection import Collection
+
+CONNECTIONS = 100  # at the same time; more are told that the server is busy
+GRACE = 3  # seconds that running answers have after Ctrl-C
+
+
+def serve(
+    collection: "Collection",
+    find_copies: Callable[[float], list[Any]],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+) -> None:
+    """Serve the page of a collection until Ctrl-C.
+
+    Where other machines reach `host`, visitors need a token, which is made if none is given. Port 0
+    is any free one. Raises InputError if `host` and `port` can't be listened to.
+    """
+    if token is None and not is_local(host):
+        token = secrets.token_urlsafe(16)
+    with listening(host, port) as listener:
+        port = listener.getsockname()[1]
+        server = Server(collection, find_copies)
+        app = Guard(server.app(), port, names_of_this_machine(host), token)
+        remove_abandoned()
+        print(f"{collection.folder} is at {address(host, port, token)}", flush=True)
+        print("Stop with Ctrl-C.", flush=True)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,  # the first address holds the token
+            server_header=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=GRACE,
+            ws="none",
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Listen to a port. Raises InputError if it is in use, or the host is not this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "the port is in use; choose another with --port" if in_use else one_line(error)
+        raise InputError(f"{host}:{port}: can't listen there: {why}") from None
+
+
+def address(host: str, port: int, token: str | None) -> str:
+    """What to open in a browser."""
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    name = f"[{shown}]" if ":" in shown else shown
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")

@@ -1,0 +1,183 @@
+// Groups of copies: each pair is seen side by side, and judged.
+
+import { ask, judge } from "./api.js";
+import { byId, chances, make, named, plural, say, strip } from "./dom.js";
+import { lastFolder } from "./picker.js";
+import { viewer } from "./viewer.js";
+
+const VERDICTS = { c: "copy", n: "not a copy" };
+
+let found = null; // the answer of the server: groups of videos and pairs
+let foundWith = null; // the rate that it was found with
+let running = null;
+let shown = null; // what is on the screen: group, pair, viewer
+
+export function startCopies() {
+  byId("rate").addEventListener("change", () => {
+    location.hash = "#/copies";
+    showCopies();
+  });
+}
+
+export function leaveCopies() {
+  running?.abort();
+  running = null;
+  shown?.viewer.close();
+  shown = null;
+}
+
+// Shows a pair of a group; without numbers, the first that is not judged.
+export async function showCopies(group, pair) {
+  leaveCopies();
+  const rate = byId("rate").value;
+  if (foundWith !== rate && !(await find(rate))) return;
+  listGroups(group);
+  if (!found.length) {
+    byId("main").replaceChildren(make("div", { class: "invite" },
+      make("h2", {}, "No copies"),
+      make("p", {}, "No two videos of the collection are near enough. Allow more false pairs, and more pairs are shown.")));
+    return;
+  }
+  if (group === undefined) {
+    byId("main").replaceChildren(overview());
+    if (matchMedia("(min-width: 48rem)").matches) {
+      const [first, second] = nextOpen(0, -1) ?? [0, 0];
+      location.replace(`#/copies/${first + 1}/${second + 1}`);
+    }
+    return;
+  }
+  const place = Math.min(Math.max(group, 0), found.length - 1);
+  const open = found[place].pairs.findIndex(({ verdict }) => !verdict);
+  present(place, Math.min(pair ?? Math.max(open, 0), found[place].pairs.length - 1));
+}
+
+async function find(rate) {
+  running = new AbortController();
+  const text = "Comparing the videos of the collection";
+  byId("found").textContent = "";
+  byId("grouplist").replaceChildren();
+  byId("main").replaceChildren(make("div", { class: "waiting" }, make("p", {}, text), make("progress", { "aria-label": text })));
+  say(text);
+  try {
+    found = (await ask("/api/copies", { false_alarms: rate }, running.signal)).groups;
+    foundWith = rate;
+    say(`${plural(found.length, "group")} of copies.`);
+    return true;
+  } catch (error) {
+    if (error.name !== "AbortError")
+      byId("main").replaceChildren(make("div", { class: "problem", role: "alert" }, make("h2", {}, "Copies can't be found"), make("p", {}, error.message)));
+    return false;
+  }
+}
+
+function overview() {
+  return make("div", { class: "invite" }, make("h2", {}, "All is judged"), make("p", {}, "Choose a group to look at it again."));
+}
+
+const title = (video) => video.files[0];
+const judged = (group) => group.pairs.filter(({ verdict }) => verdict).length;
+
+function listGroups(current) {
+  byId("found").textContent = plural(found.length, "group");
+  byId("grouplist").replaceChildren(...found.map((group, place) => {
+    const video = title(group.videos[0]);
+    const done = judged(group);
+    const link = make("a", { href: `#/copies/${place + 1}`, class: "row" }, strip(video.id),
+      make("span", { class: "text" }, named(video.name),
+        make("span", { class: "under" },
+          make("span", {}, plural(group.videos.length, "video")),
+          make("span", { class: done === group.pairs.length ? "done" : "" },
+            done === group.pairs.length ? "judged" : `${done} of ${plural(group.pairs.length, "pair")} judged`))));
+    if (place === current) link.setAttribute("aria-current", "true");
+    return make("li", {}, link);
+  }));
+  byId("grouplist").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+}
+
+function present(group, pair) {
+  const { pairs, videos } = found[group];
+  const { a, b, chance, verdict } = pairs[pair];
+  const file = (id) => title(videos.find((video) => title(video).id === id));
+  const [first, second] = [file(a), file(b)];
+  shown = { group, pair, viewer: viewer(
+    { role: "A", ...first, source: `/video/${a}` },
+    { role: "B", ...second, source: `/video/${b}` }) };
+  const button = (key, text) => make("button", {
+    type: "button", class: `verdict ${key}`, "aria-pressed": String(verdict === VERDICTS[key]), onclick: () => decide(VERDICTS[key]),
+  }, text, make("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
+  byId("main").replaceChildren(
+    make("a", { href: "#/copies", class: "back" }, "All groups"),
+    make("div", { class: "heading" }, make("h2", {}, `Group ${group + 1} of ${found.length}`),
+      make("p", { class: "legend" }, `pair ${pair + 1} of ${pairs.length}, ${chances(chance)} by chance`)),
+    shown.viewer.element,
+    make("div", { class: "tools judge" }, button("c", "Copy"), button("n", "Not a copy"), shown.viewer.button,
+      make("button", { type: "button", class: "plain", onclick: () => step(1) }, "Later")),
+    make("p", { id: "trouble", class: "trouble", role: "alert" }),
+    pairs.length > 1 ? pairList(group, pair) : "", sameContent(videos));
+}
+
+function pairList(group, current) {
+  const { pairs, videos } = found[group];
+  const file = (id) => title(videos.find((video) => title(video).id === id));
+  return make("ol", { class: "pairs" }, ...pairs.map(({ a, b, verdict }, place) => {
+    const link = make("a", { href: `#/copies/${group + 1}/${place + 1}`, class: "row pair" },
+      strip(a), strip(b),
+      make("span", { class: "text" }, named(file(a).name), named(file(b).name),
+        make("span", { class: verdict ? `badge ${verdict === "copy" ? "c" : "n"}` : "badge" }, verdict ?? "not judged")));
+    if (place === current) link.setAttribute("aria-current", "true");
+    return make("li", {}, link);
+  }));
+}
+
+// Files with the same bytes need no judgement.
+function sameContent(videos) {
+  const lines = videos.filter(({ files }) => files.length > 1).map(({ files }) =>
+    make("li", {}, ...files.flatMap(({ name, folder }, place) => [place ? " = " : "", named(`${lastFolder(folder)}/${name}`)])));
+  return lines.length ? make("section", { class: "same" }, make("h3", {}, "The same file, byte by byte"), make("ul", {}, ...lines)) : "";
+}
+
+async function decide(verdict) {
+  const { group, pair } = shown;
+  const one = found[group].pairs[pair];
+  try {
+    await judge(one.a, one.b, verdict);
+  } catch (error) {
+    byId("trouble").textContent = error.message;
+    return;
+  }
+  one.verdict = verdict;
+  say(`Judged: ${verdict}.`);
+  const next = nextOpen(group, pair);
+  if (next) location.hash = `#/copies/${next[0] + 1}/${next[1] + 1}`;
+  else {
+    say(`Judged: ${verdict}. All pairs are judged.`);
+    present(group, pair);
+    byId("trouble").textContent = "All pairs are judged.";
+  }
+  listGroups(group);
+}
+
+// The next pair without a verdict behind this one, or else before it.
+function nextOpen(group, pair) {
+  const all = found.flatMap(({ pairs }, first) => pairs.map(({ verdict }, second) => [first, second, verdict]));
+  const here = all.findIndex(([first, second]) => first === group && second === pair);
+  const next = [...all.slice(here + 1), ...all.slice(0, Math.max(here, 0))].find(([, , verdict]) => !verdict);
+  return next?.slice(0, 2);
+}
+
+function step(by) {
+  const all = found.flatMap(({ pairs }, first) => pairs.map((_, second) => [first, second]));
+  const here = all.findIndex(([first, second]) => first === shown.group && second === shown.pair);
+  const [group, pair] = all[Math.min(Math.max(here + by, 0), all.length - 1)];
+  location.hash = `#/copies/${group + 1}/${pair + 1}`;
+}
+
+export function copiesKey(key) {
+  if (!shown) return false;
+  if (key in VERDICTS) decide(VERDICTS[key]);
+  else if (key === "j") step(1);
+  else if (key === "k") step(-1);
+  else if (key === " ") shown.viewer.toggle();
+  else return false;
+  return true;
+}
