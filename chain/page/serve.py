@@ -10,7 +10,7 @@ import uvicorn
 
 from chain.core.errors import InputError, one_line
 from chain.page.guard import Guard, is_local, names_of_this_machine
-from chain.page.server import Server
+from chain.page.server import Limits, Server
 from chain.page.uploads import remove_abandoned
 
 if TYPE_CHECKING:
@@ -36,21 +36,33 @@ def serve(
         token = secrets.token_urlsafe(16)
     with listening(host, port) as listener:
         port = listener.getsockname()[1]
-        server = Server(collection, find_copies)
-        app = Guard(server.app(), port, names_of_this_machine(host), token)
+        server = build(collection, find_copies, host, port, token)
         remove_abandoned()
         print(f"{collection.folder} is at {address(host, port, token)}", flush=True)
         print("Stop with Ctrl-C.", flush=True)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # the first address holds the token
-            server_header=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_graceful_shutdown=GRACE,
-            ws="none",
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
+
+
+def build(
+    collection: "Collection",
+    find_copies: Callable[[float], list[Any]],
+    host: str,
+    port: int,
+    token: str | None,
+    limits: Limits | None = None,
+) -> uvicorn.Server:
+    """The server for a socket that listens already."""
+    app = Server(collection, find_copies, limits or Limits()).app()
+    config = uvicorn.Config(
+        Guard(app, port, names_of_this_machine(host), token),
+        log_level="warning",
+        access_log=False,  # the first address holds the token
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=GRACE,
+        ws="none",
+    )
+    return uvicorn.Server(config)
 
 
 def listening(host: str, port: int) -> socket.socket:

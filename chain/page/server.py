@@ -78,7 +78,7 @@ class Server:
         self,
         collection: "Collection",
         find_copies: Callable[[float], list[Any]],
-        limits: Limits = Limits(),
+        limits: Limits,
     ) -> None:
         """Serve `collection`; `find_copies` finds groups, given the false pairs to expect."""
         self.collection, self.find_copies, self.limits = collection, find_copies, limits
@@ -102,10 +102,12 @@ class Server:
             Route("/video/{id}", self.file),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
-        return Starlette(
+        app = Starlette(
             routes=routes,
             exception_handlers={InputError: _tell, HTTPException: _tell, ClientDisconnect: _gone},
         )
+        app.router.redirect_slashes = False
+        return app
 
     def page(self, request: Request) -> Response:
         """Answer with the page."""

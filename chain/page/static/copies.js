@@ -108,7 +108,7 @@ function present(group, pair) {
   byId("main").replaceChildren(
     make("a", { href: "#/copies", class: "back" }, "All groups"),
     make("div", { class: "heading" }, make("h2", {}, `Group ${group + 1} of ${found.length}`),
-      make("p", { class: "legend" }, `pair ${pair + 1} of ${pairs.length}, ${chances(chance)} by chance`)),
+      make("p", { class: "legend" }, `pair ${pair + 1} of ${pairs.length}${chance === null ? "" : `, ${chances(chance)} by chance`}`)),
     shown.viewer.element,
     make("div", { class: "tools judge" }, button("c", "Copy"), button("n", "Not a copy"), shown.viewer.button,
       make("button", { type: "button", class: "plain", onclick: () => step(1) }, "Later")),

@@ -39,13 +39,12 @@ export const count = (number) => new Intl.NumberFormat("en").format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 export const bits = (distance) => FINE.format(distance);
 
-// 4:05, or 0:12.4 where tenths tell more.
-export function clock(seconds, tenths = false) {
-  const whole = tenths ? Math.round(seconds * 10) / 10 : Math.round(seconds);
-  const rest = (whole % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, "0");
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes}:${rest}`;
-  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+// 1:02:05, or 4:05.
+export function clock(seconds) {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const pad = (number) => String(number).padStart(2, "0");
+  return (hours ? `${hours}:${pad(minutes)}` : minutes) + `:${pad(whole % 60)}`;
 }
 
 export function length(seconds) {
@@ -54,8 +53,14 @@ export function length(seconds) {
   return `${FINE.format(seconds / 3600)} h`;
 }
 
+// Which part of a video: "whole, 4.2 s", "0.3 to 0.8 s of 4.2 s" or "1:20 to 2:05 of 30:00".
+export function span(start, end, duration) {
+  if (!(start > 0.05 || end < duration - 0.05)) return `whole, ${length(duration)}`;
+  if (duration < 60) return `${FINE.format(start)} to ${FINE.format(end)} s of ${FINE.format(duration)} s`;
+  return `${clock(start)} to ${clock(end)} of ${clock(duration)}`;
+}
+
 export function chances(number) {
-  if (number === null) return "no number of";
   if (number >= 9.5) return count(Math.round(number));
   if (number >= 0.0001) return String(Number(number.toPrecision(number < 1 ? 1 : 2)));
   return "< 0.0001";

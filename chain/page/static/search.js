@@ -1,9 +1,9 @@
 // A search: by a video of the collection or by a file that was dropped, and its matches.
 
 import { ask, upload } from "./api.js";
-import { bits, byId, chances, make, named, plural, say, strip } from "./dom.js";
+import { bits, byId, chances, make, named, plural, say, span, strip } from "./dom.js";
 import { lastFolder, mark } from "./picker.js";
-import { bar, span, viewer } from "./viewer.js";
+import { bar, viewer } from "./viewer.js";
 
 const CHANCE = 1; // from so many expected chance matches on, a match says nothing
 
@@ -32,8 +32,8 @@ export function leaveSearch() {
 export function invite() {
   mark(null);
   byId("main").replaceChildren(make("div", { class: "invite" },
-    make("h2", {}, "Which videos are like this one?"),
-    make("p", {}, "Drop a video anywhere on this page, or choose one of the list. You will see the nearest videos of the collection, and where in them it occurs."),
+    make("h2", {}, "Find what is like a video"),
+    make("p", {}, "Drop a video anywhere on this page, or choose one of the list. The nearest videos of the collection are then shown, and where in them it occurs."),
     make("label", { for: "file", class: "button" }, "Choose a file")));
 }
 
@@ -148,7 +148,7 @@ function divider() {
 
 function legend() {
   return make("p", { class: "legend" },
-    `Distance is in bits, of ${collection.bits}. “By chance” is how many unrelated videos a collection of this size has at this distance or nearer.`);
+    `Distance is in bits, of ${collection.bits}. “By chance” is how many unrelated videos are expected as near as this, in a collection of this size.`);
 }
 
 function card(match, place) {
@@ -165,11 +165,11 @@ function card(match, place) {
 function numbers(match) {
   return make("span", { class: "numbers" },
     make("span", {}, make("b", {}, bits(match.distance)), " bits"),
-    make("span", { class: `chance ${strength(match.chance)}` }, `${chances(match.chance)} by chance`));
+    match.chance === null ? null : make("span", { class: `chance ${strength(match.chance)}` }, `${chances(match.chance)} by chance`));
 }
 
 function strength(chance) {
-  if (chance === null || chance >= CHANCE) return "none";
+  if (chance >= CHANCE) return "none";
   return chance < 0.01 ? "strong" : "some";
 }
 
@@ -191,7 +191,7 @@ function select(place, byHand = false) {
       if (byHand) one.scrollIntoView({ block: "nearest" });
     } else one.removeAttribute("aria-current");
   }
-  if (byHand) say(`${match.name}, ${bits(match.distance)} bits, ${chances(match.chance)} by chance, ${span(match.start, match.end, match.duration)}`);
+  if (byHand) say(`${match.name}, ${bits(match.distance)} bits, ${span(match.start, match.end, match.duration)}`);
 }
 
 export function searchKey(key) {

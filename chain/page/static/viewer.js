@@ -1,6 +1,6 @@
 // Two videos side by side, each with its place in time, played together or alone.
 
-import { clock, make, named, strip } from "./dom.js";
+import { length, make, named, span, strip } from "./dom.js";
 
 // shown: {role, name, folder, id?, source, start, end, duration}; times are in seconds.
 function pane(shown) {
@@ -11,11 +11,11 @@ function pane(shown) {
   const video = make("video", {
     src: source, controls: true, playsinline: true, preload: "metadata", "aria-label": `${shown.role}: ${shown.name}`,
   });
-  const note = make("p", { class: "unplayable", role: "status" });
+  const note = make("p", { class: "note", role: "status" });
   const still = shown.id ? strip(shown.id) : make("span", { class: "strip" });
-  const screen = make("div", { class: "screen" }, still, video);
+  const screen = make("div", { class: "screen" }, still, video, note);
   const track = bar(start, end, shown.duration);
-  const times = make("p", { class: "times" }, whole && !part ? "" : span(start, end, shown.duration));
+  const times = make("p", { class: "times" }, part ? span(start, end, shown.duration) : length(shown.duration));
 
   const failed = () => {
     screen.classList.add("failed");
@@ -34,7 +34,7 @@ function pane(shown) {
   const title = make("figcaption", {},
     make("span", { class: "role" }, shown.role), named(shown.name),
     shown.folder ? named(shown.folder, "folder") : null);
-  const element = make("figure", { class: "pane" }, title, screen, note, track, times);
+  const element = make("figure", { class: "pane" }, title, screen, track, times);
   const close = () => {
     video.removeAttribute("src");
     video.load();
@@ -44,9 +44,8 @@ function pane(shown) {
 
 function unplayable(shown) {
   const suffix = /\.([A-Za-z0-9]{1,8})$/.exec(shown.name)?.[1];
-  const format = suffix ? `this ${suffix.toUpperCase()} file` : "this file";
-  const instead = shown.id ? " Eight of its frames are shown instead." : "";
-  return `This browser can't play ${format}.${instead}`;
+  const what = suffix ? `this ${suffix.toUpperCase()} file` : "this file";
+  return `This browser can't play ${what}${shown.id ? "; eight frames of it are shown" : ""}.`;
 }
 
 // Where in a video a part is. Its text stands beside it, so that it needs no label.
@@ -61,12 +60,6 @@ export function bar(start, end, duration) {
     part.hidden = true;
   }
   return make("span", { class: "bar", "aria-hidden": "true" }, part, make("span", { class: "head" }));
-}
-
-export function span(start, end, duration) {
-  if (start <= 0.05 && end >= duration - 0.05) return `whole, ${clock(duration, duration < 60)}`;
-  const tenths = duration < 60;
-  return `${clock(start, tenths)} to ${clock(end, tenths)} of ${clock(duration, tenths)}`;
 }
 
 export function viewer(first, second) {
