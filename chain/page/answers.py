@@ -10,7 +10,7 @@ from chain.page.listing import Listing, Video
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chain.collection.collection import Match
+    from chain.collection.matching import Match
 
 Shown = dict[str, Any]
 

@@ -116,7 +116,8 @@ class Guard:
 
 def names_of_this_machine(host: str) -> set[str]:
     """What browsers may call a server that listens to `host`, besides `localhost`."""
-    return {host} if is_local(host) else {host, socket.gethostname(), socket.getfqdn()}
+    machine = socket.gethostname()
+    return {host} if is_local(host) else {host, machine, f"{machine}.local"}
 
 
 def is_local(host: str) -> bool:

@@ -23,14 +23,18 @@ GRACE = 3  # seconds that running answers have after Ctrl-C
 def serve(
     collection: "Collection",
     find_copies: Callable[[float], list[Any]],
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    token: str | None = None,
+    host: str,
+    port: int,
+    token: str | None,
+    tell: Callable[[str], object],
 ) -> None:
     """Serve the page of a collection until Ctrl-C.
 
-    Where other machines reach `host`, visitors need a token, which is made if none is given. Port 0
-    is any free one. Raises InputError if `host` and `port` can't be listened to.
+    * Where other machines reach `host`, visitors need a token, which is made if none is given.
+    * Port 0 is any free one.
+    * `tell` is called with the page's address once the server listens.
+
+    Raises InputError if `host` and `port` can't be listened to.
     """
     if token is None and not is_local(host):
         token = secrets.token_urlsafe(16)
@@ -38,8 +42,7 @@ def serve(
         port = listener.getsockname()[1]
         server = build(collection, find_copies, host, port, token)
         remove_abandoned()
-        print(f"{collection.folder} is at {address(host, port, token)}", flush=True)
-        print("Stop with Ctrl-C.", flush=True)
+        tell(address(host, port, token))
         server.run(sockets=[listener])
 
 
@@ -58,6 +61,7 @@ def build(
         log_level="warning",
         access_log=False,  # the first address holds the token
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
         ws="none",

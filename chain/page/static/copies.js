@@ -14,8 +14,8 @@ let shown = null; // what is on the screen: group, pair, viewer
 
 export function startCopies() {
   byId("rate").addEventListener("change", () => {
-    location.hash = "#/copies";
-    showCopies();
+    if (location.hash === "#/copies") showCopies();
+    else location.hash = "#/copies";
   });
 }
 
@@ -39,11 +39,9 @@ export async function showCopies(group, pair) {
     return;
   }
   if (group === undefined) {
-    byId("main").replaceChildren(overview());
-    if (matchMedia("(min-width: 48rem)").matches) {
-      const [first, second] = nextOpen(0, -1) ?? [0, 0];
-      location.replace(`#/copies/${first + 1}/${second + 1}`);
-    }
+    byId("main").replaceChildren(); // a telephone shows the list alone
+    const [first, second] = nextOpen(0, -1) ?? [0, 0];
+    if (matchMedia("(min-width: 48rem)").matches) location.replace(`#/copies/${first + 1}/${second + 1}`);
     return;
   }
   const place = Math.min(Math.max(group, 0), found.length - 1);
@@ -54,7 +52,7 @@ export async function showCopies(group, pair) {
 async function find(rate) {
   running = new AbortController();
   const text = "Comparing the videos of the collection";
-  byId("found").textContent = "";
+  byId("found").textContent = `${text}…`;
   byId("grouplist").replaceChildren();
   byId("main").replaceChildren(make("div", { class: "waiting" }, make("p", {}, text), make("progress", { "aria-label": text })));
   say(text);
@@ -64,21 +62,18 @@ async function find(rate) {
     say(`${plural(found.length, "group")} of copies.`);
     return true;
   } catch (error) {
-    if (error.name !== "AbortError")
-      byId("main").replaceChildren(make("div", { class: "problem", role: "alert" }, make("h2", {}, "Copies can't be found"), make("p", {}, error.message)));
+    if (error.name === "AbortError") return false;
+    byId("found").textContent = error.message;
+    byId("main").replaceChildren(make("div", { class: "problem", role: "alert" }, make("h2", {}, "Copies can't be found"), make("p", {}, error.message)));
     return false;
   }
-}
-
-function overview() {
-  return make("div", { class: "invite" }, make("h2", {}, "All is judged"), make("p", {}, "Choose a group to look at it again."));
 }
 
 const title = (video) => video.files[0];
 const judged = (group) => group.pairs.filter(({ verdict }) => verdict).length;
 
 function listGroups(current) {
-  byId("found").textContent = plural(found.length, "group");
+  byId("found").textContent = found.length ? plural(found.length, "group") : "No copies";
   byId("grouplist").replaceChildren(...found.map((group, place) => {
     const video = title(group.videos[0]);
     const done = judged(group);
@@ -103,17 +98,19 @@ function present(group, pair) {
     { role: "A", ...first, source: `/video/${a}` },
     { role: "B", ...second, source: `/video/${b}` }) };
   const button = (key, text) => make("button", {
-    type: "button", class: `verdict ${key}`, "aria-pressed": String(verdict === VERDICTS[key]), onclick: () => decide(VERDICTS[key]),
+    type: "button", class: `verdict ${key}`, "data-key": key, "aria-pressed": String(verdict === VERDICTS[key]), onclick: () => decide(VERDICTS[key]),
   }, text, make("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
+  const used = document.activeElement?.dataset.key; // who has pressed a button can press it again
   byId("main").replaceChildren(
     make("a", { href: "#/copies", class: "back" }, "All groups"),
     make("div", { class: "heading" }, make("h2", {}, `Group ${group + 1} of ${found.length}`),
       make("p", { class: "legend" }, `pair ${pair + 1} of ${pairs.length}${chance === null ? "" : `, ${chances(chance)} by chance`}`)),
     shown.viewer.element,
     make("div", { class: "tools judge" }, button("c", "Copy"), button("n", "Not a copy"), shown.viewer.button,
-      make("button", { type: "button", class: "plain", onclick: () => step(1) }, "Later")),
+      make("button", { type: "button", class: "plain", "data-key": "later", onclick: () => step(1) }, "Later")),
     make("p", { id: "trouble", class: "trouble", role: "alert" }),
     pairs.length > 1 ? pairList(group, pair) : "", sameContent(videos));
+  if (used) byId("main").querySelector(`[data-key="${used}"]`).focus();
 }
 
 function pairList(group, current) {

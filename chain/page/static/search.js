@@ -131,6 +131,7 @@ function present(query, matches) {
     back(), make("div", { id: "compare" }),
     heading, matches.length ? legend() : make("p", {}, "The collection has no other video."), cards);
   if (matches.length) select(0);
+  if (document.activeElement === document.body) byId("main").focus({ preventScroll: true }); // its keys scroll
   const nearest = matches[0];
   say(nearest
     ? `${plural(matches.length, "match", "matches")} for ${query.name}. The nearest is ${nearest.name}, at ${bits(nearest.distance)} bits.`
