@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,15 @@ from chain.collection.segmenting import Segmenting
 from chain.collection.segments import Segments
 from chain.core.errors import InputError
 from chain.core.files import write_json
+from chain.hasher import ABOUT as HASHER_ABOUT
 
 if TYPE_CHECKING:
     from chain.collection.coding import VideoCoder
 
 HASHER, TABLES, LOCK = "hasher", "tables", "lock"
 VERDICTS = ("copy", "not a copy")
+
+Engine: TypeAlias = Literal["threads", "ray"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,10 @@ class Collection:
         """
         from chain.hasher.folder import read_about as read_hasher
 
-        about, segmenting = read_hasher(hasher), segmenting or Segmenting()
         foreign = set(os.listdir(folder)) - {HASHER, TABLES, LOCK} if folder.is_dir() else set()
         if foreign and ABOUT not in foreign:
             raise InputError(f"{folder}: not empty, and no collection")
+        about, segmenting = read_hasher(hasher), segmenting or Segmenting()
         folder.mkdir(parents=True, exist_ok=True)
         with writing(folder / LOCK):
             if (folder / ABOUT).exists():
@@ -96,26 +99,51 @@ class Collection:
         """Open a collection. Raises InputError if there is none, or it is damaged, or too new."""
         return cls(folder, read_about(folder))
 
-    def add(self, paths: Iterable[Path], progress: bool = False, workers: int = 2) -> Report:
+    def check_hasher(self, hasher: Path) -> None:
+        """Raise InputError unless the codes are those of the hasher in the folder `hasher`."""
+        from chain.hasher.folder import parse_about
+
+        other = parse_about(hasher / HASHER_ABOUT).id
+        if other != self.hasher_id:
+            raise InputError(
+                f"{self.folder}: its codes are of hasher {self.hasher_id}, and can't be compared "
+                f"with those of {other}"
+            )
+
+    def add(
+        self,
+        paths: Iterable[Path],
+        progress: bool = False,
+        workers: int = 2,
+        engine: Engine = "threads",
+    ) -> Report:
         """Add files, and the videos below folders; only what is new or changed is decoded.
 
         * A file whose content is known keeps its codes, wherever it is moved to.
         * A file that can't be used is listed with its reason, and tried again once it changes.
         * What was written before a kill stays, and the next call goes on from there.
+        * `workers` files are decoded side by side, by threads or by actors of Ray.
 
         Raises InputError if there is nothing at a path, or the collection can't be written.
         """
         files = videos_at(paths)
-        look = on_threads(lambda path: self.coder(path), workers)
+        if engine == "ray":
+            from chain.collection.by_ray import on_ray
+
+            look = on_ray(self.folder / HASHER, self.segmenting, workers)
+        else:
+            look = on_threads(lambda path: self.coder(path), workers)
         with self._writing():
             return add(self._tables, files, look, progress)
 
-    def sync(self, folder: Path, progress: bool = False, workers: int = 2) -> Report:
+    def sync(
+        self, folder: Path, progress: bool = False, workers: int = 2, engine: Engine = "threads"
+    ) -> Report:
         """Do as `add` with a folder, and forget the files below it that are gone.
 
         Raises InputError as `add` does, so that a folder that is not there forgets nothing.
         """
-        report = self.add([folder], progress, workers)
+        report = self.add([folder], progress, workers, engine)
         below = [path for path in self._paths() if is_below(path, [absolute(folder)])]
         gone = [path for path in below if not os.path.exists(path)]
         with self._writing():
