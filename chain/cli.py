@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,7 +32,7 @@ Folder = Annotated[
     Path,
     typer.Option("--collection", "-c", envvar="CHAIN_COLLECTION", help="the collection's folder"),
 ]
-HERE = Path("collection")
+HERE, LOCAL = Path("collection"), "127.0.0.1"
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
     Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
@@ -137,6 +138,31 @@ def search(
         from chain.figures.style import save
 
         save(draw(opened, *found[0]), sheet)
+
+
+@app.command()
+@one_line()
+def serve(
+    collection: Folder = HERE,
+    host: Annotated[str, typer.Option(help="other than this machine's own needs a token")] = LOCAL,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one")] = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="CHAIN_TOKEN", help="what visitors have to know")
+    ] = None,
+) -> None:
+    """Show a page to search the collection and judge copies, until Ctrl-C."""
+    from chain.collection.copies import duplicates
+    from chain.page import serve
+
+    opened = Collection.open(collection)
+    serve.serve(
+        opened,
+        partial(duplicates, opened),
+        host,
+        port,
+        token,
+        lambda address: print(f"open {address}\nstop with Ctrl-C", flush=True),
+    )
 
 
 def expanded(query: str) -> list[str]:

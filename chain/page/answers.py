@@ -10,6 +10,7 @@ from chain.page.listing import Listing, Video
 if TYPE_CHECKING:
     import pandas as pd
 
+    from chain.collection.copies import Group, Pair
     from chain.collection.matching import Match
 
 Shown = dict[str, Any]
@@ -50,26 +51,30 @@ def number(value: float) -> float | None:
     return float(f"{float(value):.6g}") if isfinite(value) else None
 
 
-def shown_groups(groups: Iterable[Any], listing: Listing, judgements: "pd.DataFrame") -> Shown:
-    """Groups of copies: the pairs of each with its verdict if any, and the files of each video."""
+def shown_groups(
+    groups: Iterable["Group"], listing: Listing, judgements: "pd.DataFrame"
+) -> list[Shown]:
+    """Groups of copies: the files of each content, and the pairs with their verdict if any."""
     columns = (judgements[name].tolist() for name in ("id_a", "id_b", "verdict"))
     verdicts = {frozenset((a, b)): verdict for a, b, verdict in zip(*columns, strict=True)}
+    return [
+        {
+            "videos": [[shown_video(file) for file in listing.files(id)] for id in group.ids],
+            "pairs": [
+                shown_pair(pair, verdicts.get(frozenset((pair.a, pair.b)))) for pair in group.pairs
+            ],
+        }
+        for group in groups
+    ]
+
+
+def shown_pair(pair: "Pair", verdict: str | None) -> Shown:
+    """Two videos with the part that they have in common; times are in seconds."""
+    times = ("start_a", "end_a", "start_b", "end_b", "chance")
     return {
-        "groups": [
-            {
-                "videos": [
-                    {"files": [shown_video(file) for file in listing.files(id)]} for id in group.ids
-                ],
-                "pairs": [
-                    {
-                        "a": pair.a,
-                        "b": pair.b,
-                        "chance": number(pair.chance),
-                        "verdict": verdicts.get(frozenset((pair.a, pair.b))),
-                    }
-                    for pair in group.pairs
-                ],
-            }
-            for group in groups
-        ]
+        "a": pair.a,
+        "b": pair.b,
+        **{name: number(getattr(pair, name)) for name in times},
+        "turn": pair.turn,
+        "verdict": verdict,
     }

@@ -4,7 +4,7 @@ import errno
 import secrets
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -15,6 +15,7 @@ from chain.page.uploads import remove_abandoned
 
 if TYPE_CHECKING:
     from chain.collection.collection import Collection
+    from chain.collection.copies import Group
 
 CONNECTIONS = 100  # at the same time; more are told that the server is busy
 GRACE = 3  # seconds that running answers have after Ctrl-C
@@ -22,7 +23,7 @@ GRACE = 3  # seconds that running answers have after Ctrl-C
 
 def serve(
     collection: "Collection",
-    find_copies: Callable[[float], list[Any]],
+    find_copies: Callable[..., list["Group"]],
     host: str,
     port: int,
     token: str | None,
@@ -30,17 +31,18 @@ def serve(
 ) -> None:
     """Serve the page of a collection until Ctrl-C.
 
-    * Where other machines reach `host`, visitors need a token, which is made if none is given.
+    * With a token, visitors need it. Where other machines reach `host`, one is made if none is
+      given.
     * Port 0 is any free one.
     * `tell` is called with the page's address once the server listens.
 
     Raises InputError if `host` and `port` can't be listened to.
     """
-    if token is None and not is_local(host):
+    if not (token or is_local(host)):
         token = secrets.token_urlsafe(16)
     with listening(host, port) as listener:
         port = listener.getsockname()[1]
-        server = build(collection, find_copies, host, port, token)
+        server = build(collection, find_copies, host, port, token or None)
         remove_abandoned()
         tell(address(host, port, token))
         server.run(sockets=[listener])
@@ -48,7 +50,7 @@ def serve(
 
 def build(
     collection: "Collection",
-    find_copies: Callable[[float], list[Any]],
+    find_copies: Callable[..., list["Group"]],
     host: str,
     port: int,
     token: str | None,

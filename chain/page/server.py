@@ -30,6 +30,7 @@ from chain.page.uploads import TooLargeError, TooSlowError
 
 if TYPE_CHECKING:
     from chain.collection.collection import Collection
+    from chain.collection.copies import Group
 
 STATIC = Path(__file__).parent / "static"
 PAGE = 200  # videos of the list in one answer, at most
@@ -77,10 +78,10 @@ class Server:
     def __init__(
         self,
         collection: "Collection",
-        find_copies: Callable[[float], list[Any]],
+        find_copies: Callable[..., list["Group"]],
         limits: Limits,
     ) -> None:
-        """Serve `collection`; `find_copies` finds groups, given the false pairs to expect."""
+        """Serve `collection`; `find_copies` is `duplicates` of it."""
         self.collection, self.find_copies, self.limits = collection, find_copies, limits
         self.searches = ThreadPoolExecutor(1, "search")
         self.copies = ThreadPoolExecutor(1, "copies")
@@ -158,12 +159,14 @@ class Server:
                     raise type(error)(str(error).replace(str(file), name or "the file")) from None
 
     async def groups(self, request: Request) -> Response:
-        """Find the groups of copies, with `false_alarms` pairs expected to be joined by chance."""
-        rate = _rate(request)
-        found = await _in(self.copies, lambda: self.find_copies(rate))
+        """Find the groups of copies, with `false_alarms` false pairs to expect among them."""
+        asked: dict[str, Any] = {"false_alarms": _rate(request)}
+        for turn in ("mirrored", "rotated"):
+            asked[turn] = request.query_params.get(turn) == "true"
+        found = await _in(self.copies, partial(self.find_copies, **asked))
         listing = await run_in_threadpool(self.listing)
         verdicts = await run_in_threadpool(self.collection.judgements)
-        return JSONResponse(shown_groups(found, listing, verdicts))
+        return JSONResponse({"groups": shown_groups(found, listing, verdicts)})
 
     async def judge(self, request: Request) -> Response:
         """Remember whether the videos `a` and `b` are copies of each other."""

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from running_server import Serve, running, write_moving_square
+from running_server import Serve, moving_square, running, write_video
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def serve() -> Iterator[Serve]:
 def encoded_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip in VP8, which every browser plays."""
     path = tmp_path_factory.mktemp("encoded") / "square.webm"
-    return write_moving_square(path, "libvpx")
+    return write_video(path, moving_square(), "libvpx")
 
 
 @pytest.fixture

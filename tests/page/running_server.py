@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 from pretend_collection import PretendCollection
 
 from chain.page.serve import build, listening
@@ -33,9 +34,10 @@ class Running:
     """A server that runs, and what is needed to ask it as the page would."""
 
     port: int
-    collection: PretendCollection
+    collection: Any = None
     groups: list[Any] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """How groups were asked for."""
 
     @property
     def address(self) -> str:
@@ -76,8 +78,8 @@ def running(
     with listening("127.0.0.1", 0) as listener:
         served = Running(listener.getsockname()[1], collection, groups or [])
 
-        def find_copies(rate: float) -> list[Any]:
-            served.rates.append(rate)
+        def find_copies(**asked: Any) -> list[Any]:
+            served.asked.append(asked)
             return served.groups
 
         server = build(collection, find_copies, host, served.port, token, limits)
@@ -95,22 +97,31 @@ def running(
 Serve = Callable[..., Running]
 
 
-def pair(a: str, b: str, chance: float = 0.01) -> SimpleNamespace:
-    return SimpleNamespace(a=a, b=b, chance=chance)
+def pair(a: str, b: str, chance: float = 0.01, turn: str = "") -> SimpleNamespace:
+    times = {"start_a": 0.5, "end_a": 1.5, "start_b": 0.0, "end_b": 1.0}
+    return SimpleNamespace(a=a, b=b, chance=chance, turn=turn, **times)
 
 
 def group(ids: list[str], *pairs: SimpleNamespace) -> SimpleNamespace:
     return SimpleNamespace(ids=ids, pairs=list(pairs))
 
 
-def write_moving_square(path: Path, codec: str) -> Path:
-    """Two seconds of a bright square that moves to the right, 96 x 64 pixels."""
+def moving_square() -> NDArray[np.uint8]:
+    """Twenty frames (20, 64, 96, 3) of a bright square that moves to the right."""
+    frames = np.full((20, 64, 96, 3), 40, np.uint8)
+    for step, picture in enumerate(frames):
+        picture[20:44, 2 * step : 2 * step + 24] = (240, 200, 60)
+    return frames
+
+
+def write_video(path: Path, frames: NDArray[np.uint8], codec: str) -> Path:
+    """Encode frames (T, H, W, 3), ten a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for step in range(20):
-            picture = np.full((64, 96, 3), 40, np.uint8)
-            picture[20:44, 2 * step : 2 * step + 24] = (240, 200, 60)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode())
     return path

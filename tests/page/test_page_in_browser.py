@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pretend_collection import PretendCollection, id_of, matches_of, table_of
-from running_server import Running, Serve, group, pair, write_moving_square
+from running_server import Running, Serve, group, moving_square, pair, write_video
 
 pytest.importorskip("selenium", reason="needs selenium: pip install -r requirements.txt")
 
@@ -50,7 +50,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 @pytest.fixture
 def served(serve: Serve, clip: Path) -> Running:
     """Three videos: one that the browser plays, one whose file is gone, and one in MPEG-4."""
-    old = write_moving_square(clip.with_name("old.mp4"), "mpeg4")
+    old = write_video(clip.with_name("old.mp4"), moving_square(), "mpeg4")
     table = table_of([clip, f"/gone/{HOSTILE}", old], [2.0, 75.0, 2.0])
     collection = PretendCollection(clip.parent, table)
     collection.matches = matches_of(table, 3)
@@ -297,6 +297,35 @@ def test_pairs_are_judged_by_keys(visitor: Visitor) -> None:
     assert visitor.errors() == []
 
 
+def test_a_whole_group_is_judged_at_once(visitor: Visitor) -> None:
+    visitor.visit("#/copies/1/1")
+    visitor.one("[data-key=all]").click()
+    visitor.wait(lambda: "Group 2 of 2" in visitor.text(".heading"))
+    assert list(visitor.served.collection.verdicts.values()) == ["copy"] * 2
+
+
+def test_the_common_part_of_a_pair_is_shown(visitor: Visitor) -> None:
+    a, _, c = visitor.served.collection.table["id"]
+    visitor.served.groups[:] = [group([a, c], pair(a, c, 0.02, "mirrored"))]
+    visitor.visit("#/copies")
+    assert visitor.text(".heading .legend") == "pair 1 of 1, mirrored, 0.02 by chance"
+    times = [one.text.partition(",")[0] for one in visitor.all(".pane .times")]
+    assert times == ["0.5 to 1.5 s of 2 s", "0 to 1 s of 2 s"]
+    assert str(visitor.one("video").get_property("src")).endswith("#t=0.50,1.50")
+
+
+def test_files_with_the_same_bytes_need_no_judgement(visitor: Visitor) -> None:
+    collection = visitor.served.collection
+    collection.table = collection.table.assign(id=id_of(1))
+    visitor.served.groups[:] = [group([id_of(1)])]
+    visitor.visit("#/copies/1")
+    assert visitor.text(".same li").count(" = ") == 2
+    assert visitor.all(".verdict") == []
+    assert visitor.one("#grouplist a").text.split("\n")[-2:] == ["3 files", "the same file"]
+    visitor.press("c")
+    assert collection.verdicts == {}
+
+
 def test_a_button_that_was_pressed_keeps_the_focus(visitor: Visitor) -> None:
     visitor.visit("#/copies/1/1")
     visitor.one(".verdict.n").send_keys(Keys.ENTER)
@@ -319,7 +348,10 @@ def test_another_rate_finds_copies_again(visitor: Visitor) -> None:
     visitor.served.groups.clear()
     visitor.one("#rate").find_element(By.CSS_SELECTOR, "option:last-child").click()
     visitor.wait(lambda: visitor.text("main h2") == "No copies")
-    assert visitor.served.rates == [0.1, 10.0]
+    visitor.one("#mirrored").click()
+    visitor.wait(lambda: len(visitor.served.asked) == 3)
+    asked = [tuple(one.values()) for one in visitor.served.asked]
+    assert asked == [(0.1, False, False), (10.0, False, False), (10.0, True, False)]
 
 
 @pytest.fixture

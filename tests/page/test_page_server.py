@@ -256,14 +256,15 @@ def test_strips_are_kept_by_the_browser(served: Running) -> None:
 
 def test_groups_have_their_files_and_verdicts(served: Running) -> None:
     a, b, c = id_of(1), id_of(2), id_of(3)
-    served.groups[:] = [group([a, b, c], pair(a, b, 0.001), pair(c, b))]
+    served.groups[:] = [group([a, b, c], pair(a, b, 0.001), pair(c, b, turn="mirrored"))]
     served.collection.judge(b, c, "not a copy")
-    (one,) = served.ask("/api/copies", false_alarms="0.5").json["groups"]
-    assert served.rates == [0.5]
-    assert [video["files"][0]["id"] for video in one["videos"]] == [a, b, c]
+    (one,) = served.ask("/api/copies", false_alarms="0.5", mirrored="true").json["groups"]
+    assert served.asked == [{"false_alarms": 0.5, "mirrored": True, "rotated": False}]
+    assert [[file["id"] for file in files] for files in one["videos"]] == [[a], [b], [c]]
+    times = {"start_a": 0.5, "end_a": 1.5, "start_b": 0.0, "end_b": 1.0}
     assert one["pairs"] == [
-        {"a": a, "b": b, "chance": 0.001, "verdict": None},
-        {"a": c, "b": b, "chance": 0.01, "verdict": "not a copy"},
+        {"a": a, "b": b, **times, "chance": 0.001, "turn": "", "verdict": None},
+        {"a": c, "b": b, **times, "chance": 0.01, "turn": "mirrored", "verdict": "not a copy"},
     ]
 
 

@@ -8,15 +8,17 @@ import { viewer } from "./viewer.js";
 const VERDICTS = { c: "copy", n: "not a copy" };
 
 let found = null; // the answer of the server: groups of videos and pairs
-let foundWith = null; // the rate that it was found with
+let foundWith = ""; // what it was found with
 let running = null;
 let shown = null; // what is on the screen: group, pair, viewer
 
 export function startCopies() {
-  byId("rate").addEventListener("change", () => {
-    if (location.hash === "#/copies") showCopies();
-    else location.hash = "#/copies";
-  });
+  for (const id of ["rate", "mirrored", "rotated"]) {
+    byId(id).addEventListener("change", () => {
+      if (location.hash === "#/copies") showCopies();
+      else location.hash = "#/copies";
+    });
+  }
 }
 
 export function leaveCopies() {
@@ -29,8 +31,8 @@ export function leaveCopies() {
 // Shows a pair of a group; without numbers, the first that is not judged.
 export async function showCopies(group, pair) {
   leaveCopies();
-  const rate = byId("rate").value;
-  if (foundWith !== rate && !(await find(rate))) return;
+  const asked = { false_alarms: byId("rate").value, mirrored: byId("mirrored").checked, rotated: byId("rotated").checked };
+  if (foundWith !== JSON.stringify(asked) && !(await find(asked))) return;
   listGroups(group);
   if (!found.length) {
     byId("main").replaceChildren(make("div", { class: "invite" },
@@ -49,7 +51,7 @@ export async function showCopies(group, pair) {
   present(place, Math.min(pair ?? Math.max(open, 0), found[place].pairs.length - 1));
 }
 
-async function find(rate) {
+async function find(asked) {
   running = new AbortController();
   const text = "Comparing the videos of the collection";
   byId("found").textContent = `${text}…`;
@@ -57,8 +59,8 @@ async function find(rate) {
   byId("main").replaceChildren(make("div", { class: "waiting" }, make("p", {}, text), make("progress", { "aria-label": text })));
   say(text);
   try {
-    found = (await ask("/api/copies", { false_alarms: rate }, running.signal)).groups;
-    foundWith = rate;
+    found = (await ask("/api/copies", asked, running.signal)).groups;
+    foundWith = JSON.stringify(asked);
     say(`${plural(found.length, "group")} of copies.`);
     return true;
   } catch (error) {
@@ -69,20 +71,23 @@ async function find(rate) {
   }
 }
 
-const title = (video) => video.files[0];
 const judged = (group) => group.pairs.filter(({ verdict }) => verdict).length;
+const fileOf = (group, id) => group.videos.map(([first]) => first).find((file) => file?.id === id);
+
+function progress({ pairs }) {
+  if (!pairs.length) return "the same file";
+  return pairs.every(({ verdict }) => verdict) ? "judged" : `${judged({ pairs })} of ${plural(pairs.length, "pair")} judged`;
+}
 
 function listGroups(current) {
   byId("found").textContent = found.length ? plural(found.length, "group") : "No copies";
   byId("grouplist").replaceChildren(...found.map((group, place) => {
-    const video = title(group.videos[0]);
-    const done = judged(group);
-    const link = make("a", { href: `#/copies/${place + 1}`, class: "row" }, strip(video.id),
-      make("span", { class: "text" }, named(video.name),
+    const [first] = group.videos[0];
+    const link = make("a", { href: `#/copies/${place + 1}`, class: "row" }, strip(first.id),
+      make("span", { class: "text" }, named(first.name),
         make("span", { class: "under" },
-          make("span", {}, plural(group.videos.length, "video")),
-          make("span", { class: done === group.pairs.length ? "done" : "" },
-            done === group.pairs.length ? "judged" : `${done} of ${plural(group.pairs.length, "pair")} judged`))));
+          make("span", {}, plural(group.videos.flat().length, "file")),
+          make("span", { class: judged(group) === group.pairs.length ? "done" : "" }, progress(group)))));
     if (place === current) link.setAttribute("aria-current", "true");
     return make("li", {}, link);
   }));
@@ -91,35 +96,48 @@ function listGroups(current) {
 
 function present(group, pair) {
   const { pairs, videos } = found[group];
-  const { a, b, chance, verdict } = pairs[pair];
-  const file = (id) => title(videos.find((video) => title(video).id === id));
-  const [first, second] = [file(a), file(b)];
-  shown = { group, pair, viewer: viewer(
-    { role: "A", ...first, source: `/video/${a}` },
-    { role: "B", ...second, source: `/video/${b}` }) };
-  const button = (key, text) => make("button", {
-    type: "button", class: `verdict ${key}`, "data-key": key, "aria-pressed": String(verdict === VERDICTS[key]), onclick: () => decide(VERDICTS[key]),
-  }, text, make("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
   const used = document.activeElement?.dataset.key; // who has pressed a button can press it again
   byId("main").replaceChildren(
     make("a", { href: "#/copies", class: "back" }, "All groups"),
     make("div", { class: "heading" }, make("h2", {}, `Group ${group + 1} of ${found.length}`),
-      make("p", { class: "legend" }, `pair ${pair + 1} of ${pairs.length}${chance === null ? "" : `, ${chances(chance)} by chance`}`)),
+      pairs.length ? make("p", { class: "legend" }, about(pairs[pair], pair, pairs.length)) : null),
+    ...(pairs.length ? judging(group, pair) : []),
+    sameContent(videos));
+  if (used) byId("main").querySelector(`[data-key="${used}"]`)?.focus();
+}
+
+function about({ turn, chance }, place, count) {
+  const parts = [`pair ${place + 1} of ${count}`, turn, chance === null ? "" : `${chances(chance)} by chance`];
+  return parts.filter(Boolean).join(", ");
+}
+
+function judging(group, pair) {
+  const { pairs } = found[group];
+  const { a, b, start_a, end_a, start_b, end_b, verdict } = pairs[pair];
+  shown = { group, pair, viewer: viewer(
+    { role: "A", ...fileOf(found[group], a), source: `/video/${a}`, start: start_a, end: end_a },
+    { role: "B", ...fileOf(found[group], b), source: `/video/${b}`, start: start_b, end: end_b }) };
+  const button = (key, text) => make("button", {
+    type: "button", class: `verdict ${key}`, "data-key": key, "aria-pressed": String(verdict === VERDICTS[key]), onclick: () => decide(VERDICTS[key]),
+  }, text, make("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
+  const plain = (key, text, onclick) => make("button", { type: "button", class: "plain", "data-key": key, onclick }, text);
+  const open = pairs.length - judged(found[group]);
+  return [
     shown.viewer.element,
     make("div", { class: "tools judge" }, button("c", "Copy"), button("n", "Not a copy"), shown.viewer.button,
-      make("button", { type: "button", class: "plain", "data-key": "later", onclick: () => step(1) }, "Later")),
+      plain("later", "Later", () => step(1)),
+      open > 1 ? plain("all", `All ${open} pairs are copies`, decideAll) : null),
     make("p", { id: "trouble", class: "trouble", role: "alert" }),
-    pairs.length > 1 ? pairList(group, pair) : "", sameContent(videos));
-  if (used) byId("main").querySelector(`[data-key="${used}"]`).focus();
+    ...(pairs.length > 1 ? [pairList(group, pair)] : []),
+  ];
 }
 
 function pairList(group, current) {
-  const { pairs, videos } = found[group];
-  const file = (id) => title(videos.find((video) => title(video).id === id));
+  const { pairs } = found[group];
   return make("ol", { class: "pairs" }, ...pairs.map(({ a, b, verdict }, place) => {
     const link = make("a", { href: `#/copies/${group + 1}/${place + 1}`, class: "row pair" },
       strip(a), strip(b),
-      make("span", { class: "text" }, named(file(a).name), named(file(b).name),
+      make("span", { class: "text" }, named(fileOf(found[group], a)?.name ?? a), named(fileOf(found[group], b)?.name ?? b),
         make("span", { class: verdict ? `badge ${verdict === "copy" ? "c" : "n"}` : "badge" }, verdict ?? "not judged")));
     if (place === current) link.setAttribute("aria-current", "true");
     return make("li", {}, link);
@@ -128,30 +146,45 @@ function pairList(group, current) {
 
 // Files with the same bytes need no judgement.
 function sameContent(videos) {
-  const lines = videos.filter(({ files }) => files.length > 1).map(({ files }) =>
+  const lines = videos.filter((files) => files.length > 1).map((files) =>
     make("li", {}, ...files.flatMap(({ name, folder }, place) => [place ? " = " : "", named(`${lastFolder(folder)}/${name}`)])));
   return lines.length ? make("section", { class: "same" }, make("h3", {}, "The same file, byte by byte"), make("ul", {}, ...lines)) : "";
 }
 
 async function decide(verdict) {
   const { group, pair } = shown;
-  const one = found[group].pairs[pair];
+  if (await remember([found[group].pairs[pair]], verdict)) goOn(group, pair, verdict);
+}
+
+async function decideAll() {
+  const { group, pair } = shown;
+  const open = found[group].pairs.filter((one) => !one.verdict);
+  if (await remember(open, VERDICTS.c)) goOn(group, pair, VERDICTS.c);
+}
+
+async function remember(pairs, verdict) {
   try {
-    await judge(one.a, one.b, verdict);
+    for (const one of pairs) {
+      await judge(one.a, one.b, verdict);
+      one.verdict = verdict;
+    }
+    return true;
   } catch (error) {
     byId("trouble").textContent = error.message;
-    return;
+    return false;
   }
-  one.verdict = verdict;
-  say(`Judged: ${verdict}.`);
+}
+
+function goOn(group, pair, verdict) {
   const next = nextOpen(group, pair);
   if (next) location.hash = `#/copies/${next[0] + 1}/${next[1] + 1}`;
   else {
-    say(`Judged: ${verdict}. All pairs are judged.`);
+    leaveCopies();
     present(group, pair);
+    listGroups(group);
     byId("trouble").textContent = "All pairs are judged.";
   }
-  listGroups(group);
+  say(`Judged: ${verdict}.${next ? "" : " All pairs are judged."}`);
 }
 
 // The next pair without a verdict behind this one, or else before it.

@@ -39,6 +39,10 @@ export const count = (number) => new Intl.NumberFormat("en").format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 export const bits = (distance) => FINE.format(distance);
 
+export function bytes(size) {
+  return size < 1e6 ? `${FINE.format(size / 1e3)} kB` : size < 1e9 ? `${FINE.format(size / 1e6)} MB` : `${FINE.format(size / 1e9)} GB`;
+}
+
 // 1:02:05, or 4:05.
 export function clock(seconds) {
   const whole = Math.round(seconds);

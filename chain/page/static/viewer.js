@@ -1,6 +1,6 @@
 // Two videos side by side, each with its place in time, played together or alone.
 
-import { length, make, named, span, strip } from "./dom.js";
+import { bytes, length, make, named, span, strip } from "./dom.js";
 
 // shown: {role, name, folder, id?, source, start, end, duration}; times are in seconds.
 function pane(shown) {
@@ -15,7 +15,10 @@ function pane(shown) {
   const still = shown.id ? strip(shown.id) : make("span", { class: "strip" });
   const screen = make("div", { class: "screen" }, still, video, note);
   const track = bar(start, end, shown.duration);
-  const times = make("p", { class: "times" }, part ? span(start, end, shown.duration) : length(shown.duration));
+  const times = make("p", { class: "times" }, [
+    part ? span(start, end, shown.duration) : length(shown.duration),
+    shown.size ? `, ${bytes(shown.size)}` : "",
+  ].join(""));
 
   const failed = () => {
     screen.classList.add("failed");

@@ -1,0 +1,100 @@
+"""The page of a real collection, started by the command."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from running_server import Running, write_video
+from tiny_hasher import texture, write_hasher
+
+from chain.collection import Collection, Segmenting
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of three clips of 1.2 seconds."""
+    root = tmp_path_factory.mktemp("real")
+    collection = Collection.create(
+        root / "collection", write_hasher(root / "hasher"), Segmenting(1.2, 0.6)
+    )
+    for seed in range(3):
+        write_video(root / "clips" / f"{seed}.mp4", texture(seed), "mpeg4")
+    collection.add([root / "clips"])
+    return root
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "chain", "serve", *map(str, arguments)]
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Running]]:
+    """The command, and what it serves."""
+    arguments = command("-c", folder / "collection", "--port", 0)
+    with subprocess.Popen(
+        arguments, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline().strip()
+            assert line.startswith("open http://127.0.0.1:")
+            yield process, Running(int(line.rstrip("/").rpartition(":")[2]))
+        finally:
+            process.kill()
+
+
+def test_a_copy_of_a_clip_finds_that_clip_and_ctrl_c_ends_the_server(folder: Path) -> None:
+    with started(folder) as (process, page):
+        clip = folder / "clips" / "1.mp4"
+        matches = page.ask("/api/nearest", "POST", clip.read_bytes(), name="x.mp4").json["matches"]
+        assert (matches[0]["name"], matches[0]["distance"], len(matches)) == ("1.mp4", 0, 3)
+        id = matches[0]["id"]
+        others = page.ask(f"/api/videos/{id}/nearest").json["matches"]
+        assert [match["id"] for match in others] == [match["id"] for match in matches[1:]]
+        assert page.ask(f"/video/{id}").body == clip.read_bytes()
+        assert page.ask(f"/strip/{id}").body.startswith(b"\xff\xd8\xff")
+        verdict = {"a": id, "b": matches[1]["id"], "verdict": "copy"}
+        assert page.ask("/api/judgements", "POST", **verdict).status == 200
+        assert len(Collection.open(folder / "collection").judgements()) == 1
+        assert "groups" in page.ask("/api/copies").json
+        broken = page.ask("/api/nearest", "POST", b"#EXTM3U\nfile:///etc/passwd\n", name="a.m3u8")
+        assert (broken.status, list(broken.json)) == (400, ["error"])
+        assert broken.json["error"].startswith("a.m3u8: cannot be opened: it is an HLS playlist")
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr
+        assert process.stderr.read() == "stopped; what was written stays\n"
+
+
+def test_what_keeps_it_from_starting_is_one_line(folder: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for arguments, line in (
+            (("-c", tmp_path / "none"), f"error: {tmp_path / 'none'}"),
+            (("-c", folder / "collection", "--port", port), f"error: 127.0.0.1:{port}: can't"),
+        ):
+            ended = subprocess.run(command(*arguments), cwd=ROOT, text=True, capture_output=True)
+            assert (ended.returncode, ended.stdout) == (1, "")
+            assert ended.stderr.startswith(line)
+            assert ended.stderr.count("\n") == 1
+
+
+def test_where_others_reach_it_a_token_is_made(folder: Path) -> None:
+    arguments = command("-c", folder / "collection", "--host", "0.0.0.0", "--port", 0)
+    with subprocess.Popen(arguments, cwd=ROOT, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        line = process.stdout.readline().strip()
+        address, _, token = line.partition("/?token=")
+        page = Running(int(address.rpartition(":")[2]))
+        answers = page.ask("/api/videos"), page.ask("/api/videos", token=token)
+        process.kill()
+    assert len(token) >= 20
+    assert [answer.status for answer in answers] == [401, 200]
