@@ -64,8 +64,8 @@ class Chance:
                 count for 2,000 pairs at most, so that they matter in a small collection only.
 
         If up to half of the videos have a copy, the result is at most twice too large. With more
-        copies, distances that only copies have count as chance, so that fewer copies are found. The same codes give the
-        same result. Raises InputError if the shapes do not fit together.
+        copies, distances that only copies have count as chance, so that fewer copies are found. The
+        same codes give the same result. Raises InputError if the shapes do not fit together.
         """
         names = np.asarray(owner)
         if codes.dtype != np.uint8 or codes.ndim != 2 or names.shape != codes.shape[:1]:

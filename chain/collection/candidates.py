@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-from chain.collection.alignment import CONTRAST, WHOLE, Film, Turn, Window, turned, vectors
+from chain.collection.alignment import WHOLE, Film, Turn, Window, turned
 from chain.collection.calibration import Chance
 from chain.collection.segments import Segments
 

@@ -35,9 +35,7 @@ def describe(features: NDArray[np.float16], pictures: NDArray[np.uint8]) -> NDAr
     grey = pictures.astype(np.float32) @ LUMA
     fine = shrink @ grey @ shrink.T
     top, bottom, left, right = _content(fine)
-    down, across = (
-        averaging(stop - start, SIDE) for start, stop in ((top, bottom), (left, right))
-    )
+    down, across = (averaging(stop - start, SIDE) for start, stop in ((top, bottom), (left, right)))
     small = down @ fine[:, top:bottom, left:right] @ across.T
     thumbnails = small.round().astype(np.uint8).reshape(len(small), -1)
     return np.concatenate([thumbnails, _projected(features)], axis=1)
