@@ -36,7 +36,7 @@ class VideoCoder:
         return Coded(
             duration=video.duration,
             times=video.times,
-            frames=describe(features, video.images),
+            frames=describe(video.images),
             strip=strip(video.images[video.whole]),
             spans=np.concatenate([[[0.0, video.duration]], spans]),
             codes=pack(values),
