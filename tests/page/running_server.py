@@ -54,7 +54,7 @@ class Running:
         sent = {"Host": f"127.0.0.1:{self.port}"}
         if method == "POST":
             sent["Origin"] = self.address
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         query = f"?{urlencode(parameters)}" if parameters else ""
         connection.request(method, path + query, body, sent | (headers or {}))
         return answer_of(connection.getresponse())
