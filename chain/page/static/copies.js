@@ -125,10 +125,13 @@ function judging(group, pair) {
   return [
     shown.viewer.element,
     make("div", { class: "tools judge" }, button("c", "Copy"), button("n", "Not a copy"), shown.viewer.button,
-      plain("later", "Later", () => step(1)),
-      open > 1 ? plain("all", `All ${open} pairs are copies`, decideAll) : null),
+      plain("later", "Later", () => step(1))),
     make("p", { id: "trouble", class: "trouble", role: "alert" }),
-    ...(pairs.length > 1 ? [pairList(group, pair)] : []),
+    ...(pairs.length > 1 ? [
+      make("div", { class: "heading rule" }, make("h3", {}, plural(pairs.length, "pair")),
+        open > 1 ? plain("all", `All ${open === pairs.length ? "" : "others "}are copies`, decideAll) : null),
+      pairList(group, pair),
+    ] : []),
   ];
 }
 
