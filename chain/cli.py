@@ -17,10 +17,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from chain.collection import Collection, Segmenting, answers
+from chain.collection import Collection, Segmenting, answers, group_answers
 from chain.collection.about import ABOUT
 from chain.collection.adding import Report
-from chain.collection.files import videos_at
+from chain.collection.copies import duplicates
+from chain.collection.files import absolute, videos_at
 from chain.core.errors import InputError, errors_of_one_line
 
 app = typer.Typer(
@@ -137,6 +138,38 @@ def search(
         from chain.figures.style import save
 
         save(draw(opened, *found[0]), sheet)
+
+
+@app.command("duplicates")
+@one_line()
+def list_duplicates(
+    collection: Folder = HERE,
+    false_alarms: Annotated[float, typer.Option(help="pairs expected by chance")] = 0.1,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="find mirrored copies, too")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="find turned copies, too")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Find groups of copies: files that show the same at the same moments, at least in part."""
+    opened = Collection.open(collection)
+    found = duplicates(opened, false_alarms, mirrored, rotated, progress=True)
+    write = group_answers.as_json if as_json else group_answers.as_text
+    print((group_answers.as_csv if as_csv else write)(found, opened.videos()))
+
+
+@app.command()
+@one_line()
+def judge(
+    a: Annotated[str, typer.Argument(help="a file of the collection, or an id")],
+    b: Annotated[str, typer.Argument(help="another one")],
+    verdict: Annotated[Literal["copy", "not-a-copy"], typer.Argument()],
+    collection: Folder = HERE,
+) -> None:
+    """Say whether two videos are copies; `duplicates` remembers it."""
+    opened = Collection.open(collection)
+    id_of = opened.videos().set_index("path")["id"]
+    one, other = (str(id_of.get(absolute(name), name)) for name in (a, b))
+    opened.judge(one, other, verdict.replace("-", " "))
 
 
 def expanded(query: str) -> list[str]:

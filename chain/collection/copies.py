@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr
 from tqdm import tqdm
 
 from chain.collection.alignment import Agreement, Alignment, Film, Turn, align, span
@@ -158,7 +158,7 @@ def copies(compared: Sequence[Compared], false_alarms: float) -> list[tuple[Comp
     total = len(ruled_out) + weight
     centre = (ruled_out.sum() + weight * mean) / total
     squares = ((ruled_out - centre) ** 2).sum() + weight * (deviation**2 + (mean - centre) ** 2)
-    chances = max(len(ruled_out), 1) * norm.sf((evidence - centre) / np.sqrt(squares / total))
+    chances = max(len(ruled_out), 1) * ndtr((centre - evidence) / np.sqrt(squares / total))
     sure = [
         (one, float(chance))
         for one, chance in zip(compared, chances, strict=True)
