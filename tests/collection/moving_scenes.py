@@ -21,11 +21,11 @@ def smooth(random: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 
 def shoot(scene: int, action: int, times: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Pictures (T, SIDE, SIDE, 3) of two bright spots that wander through a scene.
+    """Pictures (T, SIDE, SIDE, 3) of two spots that wander through a scene.
 
     Clips of the same scene have the same background, and their spots move by `action`.
     """
-    background = 140 * smooth(np.random.default_rng(scene), 6)
+    background = 170 * smooth(np.random.default_rng(scene), 6)
     random = np.random.default_rng([action, 7])
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     shown = np.repeat(background[None], len(times), axis=0)
@@ -33,7 +33,7 @@ def shoot(scene: int, action: int, times: NDArray[np.float64]) -> NDArray[np.uin
         rates, phases = random.uniform(0.5, 2.5, (2, 2)), random.uniform(0, 7, (2, 2))
         turns = np.sin(rates[..., None] * times + phases[..., None]).mean(axis=1) * 0.45 + 0.5
         apart = (x - turns[0][:, None, None]) ** 2 + (y - turns[1][:, None, None]) ** 2
-        shown += 115 * np.exp(-apart / 0.03)
+        shown += 80 * np.exp(-apart / 0.03)
     return np.repeat(shown.clip(0, 255).astype(np.uint8)[..., None], 3, axis=-1)
 
 
