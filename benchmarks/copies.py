@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.near_copies import EDITS, make
 from chain.collection import Collection
@@ -97,6 +98,7 @@ def pdq(files: Paths) -> dict[str, Distances]:
 def video_hash(files: Paths) -> dict[str, Distances]:
     """The Hamming distance of the 64 bits of VideoHash."""
     made = import_module("videohash").VideoHash
+    import_module("PIL.Image").ANTIALIAS = Image.Resampling.LANCZOS  # its name before Pillow 10
     return matrices(
         files,
         lambda path: int(made(path=str(path)).hash_hex, 16),
