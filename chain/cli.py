@@ -189,8 +189,11 @@ def open_or_create(
         wanted = Segmenting(length or usual.length, stride or usual.stride)
         return Collection.create(folder, hasher or Path("artifacts/hasher"), wanted)
     opened = Collection.open(folder)
-    if hasher:
-        opened.check_hasher(hasher)
+    if hasher and not opened.is_of(hasher):
+        raise InputError(
+            f"{folder}: its codes are of hasher {opened.hasher_id}, and can't be compared with "
+            f"those of {hasher}"
+        )
     there = opened.segmenting
     if (length or there.length, stride or there.stride) != (there.length, there.stride):
         raise InputError(f"{folder}: its segments are {there.length:g} s, every {there.stride:g} s")

@@ -63,8 +63,8 @@ class Chance:
             known: (b + 1,) how many pairs of the hasher's training clips are at each distance. They
                 count for 2,000 pairs at most, so that they matter in a small collection only.
 
-        If up to half of the videos have a copy, the result is at most twice too large. With more
-        copies, distances that only copies have count as chance, so that fewer copies are found. The
+        If up to half of the videos have a copy, the result is a few times too large at most. With
+        more copies, distances that only copies have count as chance, so that fewer are found. The
         same codes give the same result. Raises InputError if the shapes do not fit together.
         """
         names = np.asarray(owner)
