@@ -52,15 +52,8 @@ def resized(frames: Frames, height: int, width: int) -> Frames:
     return np.stack([image.reformat(width, height).to_ndarray() for image in images])
 
 
-<<<<<<< HEAD
 def same(clip: Clip, number: int, others: Sequence[Frames]) -> Clip:
     return clip
-=======
-def same(
-    frames: Frames, rate: float, others: Sequence[Frames], number: int
-) -> tuple[Frames, float]:
-    return frames, rate
->>>>>>> h-core
 
 
 def scaled(clip: Clip, number: int, others: Sequence[Frames]) -> Clip:
@@ -100,13 +93,7 @@ def with_bars(clip: Clip, number: int, others: Sequence[Frames]) -> Clip:
     return np.pad(frames, ((0, 0), (up, up), (side, side), (0, 0))), rate
 
 
-<<<<<<< HEAD
 def grey(clip: Clip, number: int, others: Sequence[Frames]) -> Clip:
-=======
-def grey(
-    frames: Frames, rate: float, others: Sequence[Frames], number: int
-) -> tuple[Frames, float]:
->>>>>>> h-core
     """Without colour."""
     frames, rate = clip
     light = (frames @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)

@@ -231,16 +231,8 @@ def agreement(first: Film, second: Film, line: Line, one: Window, two: Window) -
 def span(alignment: Alignment, first: Film, second: Film) -> tuple[float, float, float, float]:
     """From when to when the two agree: start and end in the first, start and end in the second."""
     start, speed = alignment.line
-<<<<<<< HEAD
     low = max(first.start, start + speed * second.start, 0.0)
     high = min(first.end, start + speed * second.end)
-=======
-    ends = [
-        (film.times[0] - film.step / 2, film.times[-1] + film.step / 2) for film in (first, second)
-    ]
-    low = max(ends[0][0], start + speed * ends[1][0], 0.0)
-    high = min(ends[0][1], start + speed * ends[1][1])
->>>>>>> h-core
     return low, high, max((low - start) / speed, 0.0), (high - start) / speed
 
 
@@ -264,7 +256,6 @@ def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
     yield WHOLE, WHOLE
     known, matrices = _known_windows()
     ranked = []
-<<<<<<< HEAD
     for film, other in ((first, second), (second, first)):
         some = film.pictures[_some(len(film.times))]
         parts = (matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2)  # (W, T, 144)
@@ -273,24 +264,6 @@ def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
         shorter = 2 if film.length <= other.length else 1  # each frame of the shorter has a match
         found = alike.max(axis=shorter).mean(axis=1).tolist()
         ranked += [(fit, film is first, window) for fit, window in zip(found, known, strict=True)]
-=======
-    for film, other, own in (
-        (first, second, shorter_is_first),
-        (second, first, not shorter_is_first),
-    ):
-        some = film.pictures[_some(len(film.times))]
-        seen = vectors(
-            (matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
-        )
-        likeness = (seen @ other.whole[_some(len(other.times))].T).reshape(
-            len(known), len(some), -1
-        )
-        found = likeness.max(axis=2 if own else 1).mean(axis=1)
-        ranked += [
-            (float(value), film is first, window)
-            for value, window in zip(found, known, strict=True)
-        ]
->>>>>>> h-core
     for _, of_first, window in sorted(ranked, reverse=True)[:WINDOWS]:
         yield (window, WHOLE) if of_first else (WHOLE, window)
 
@@ -395,14 +368,8 @@ def _some(count: int) -> NDArray[np.int64]:
 @cache
 def _known_windows() -> tuple[list[Window], Array]:
     """The windows that are tried, and their matrices (W, 144, 144)."""
-<<<<<<< HEAD
     kinds = product(SIDES, (0.0, 0.5, 1.0))
     spans = [(place * (1 - side), place * (1 - side) + side) for side, place in kinds]
-=======
-    spans = [
-        (place * (1 - side), place * (1 - side) + side) for side in SIDES for place in (0, 0.5, 1)
-    ]
->>>>>>> h-core
     both = list(product([(0.0, 1.0), *spans], repeat=2))[1:]
     matrices = np.stack([np.kron(_stretch(*down), _stretch(*across)) for down, across in both])
     return [Window(*down, *across) for down, across in both], matrices
@@ -410,14 +377,8 @@ def _known_windows() -> tuple[list[Window], Array]:
 
 def _stretch(start: float, end: float) -> Array:
     """The matrix (12, 12) that stretches a part of a line of pixels to the whole line."""
-<<<<<<< HEAD
     middles = start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)
     places = (middles * SIDE - 0.5).clip(0, SIDE - 1)
-=======
-    places = ((start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)) * SIDE - 0.5).clip(
-        0, SIDE - 1
-    )
->>>>>>> h-core
     return np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0).astype(np.float32)
 
 
