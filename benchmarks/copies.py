@@ -27,10 +27,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.near_copies import EDITS, make
 from chain.collection import Collection
 from chain.collection.copies import Group, duplicates
+from chain.collection.files import absolute
 from chain.datasets.clip_files import EXTENSIONS, find_clips
 from chain.video.decode import read_clip
 
@@ -54,8 +56,13 @@ def chosen(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]
 
 def together(groups: Sequence[Group], one: Path, other: Path) -> bool:
     """Whether two files are in one group."""
-    names = {str(one.resolve()), str(other.resolve())}
+    names = {absolute(one), absolute(other)}
     return any(names <= set(group.paths) for group in groups)
+
+
+def opened(folder: Path, hasher: Path) -> Collection:
+    """The collection in a folder, which is made if it is not there."""
+    return Collection.open(folder) if folder.exists() else Collection.create(folder, hasher)
 
 
 def grouped(
@@ -65,7 +72,7 @@ def grouped(
     found, seconds = {}, 0.0
     for turned in (False, True):
         names = [name for name in EDITS if (name in TURNED) is turned]
-        collection = Collection.create(folder / f"turned-{turned}", hasher)
+        collection = opened(folder / f"turned-{turned}", hasher)
         collection.add([path for name in ["clips", *names] for path in files[name]], progress=True)
         start = time.process_time()
         groups = duplicates(collection, false_alarms, turned, turned, progress=True)
@@ -97,6 +104,7 @@ def pdq(files: Paths) -> dict[str, Distances]:
 def video_hash(files: Paths) -> dict[str, Distances]:
     """The Hamming distance of the 64 bits of VideoHash."""
     made = import_module("videohash").VideoHash
+    import_module("PIL.Image").ANTIALIAS = Image.Resampling.LANCZOS  # its name before Pillow 10
     return matrices(
         files,
         lambda path: int(made(path=str(path)).hash_hex, 16),
@@ -149,11 +157,11 @@ def print_table(ways: dict[str, dict[str, NDArray[np.bool_]]]) -> None:
 
 def measure(options: argparse.Namespace, folder: Path, scratch: Path) -> None:
     """Make copies of a folder's clips, and print the table."""
-    kept = options.keep / folder.name if options.keep else scratch / "copies"
+    kept = scratch / folder.name / f"{options.clips}-{options.seed}"
     kept.mkdir(parents=True, exist_ok=True)
     clips, fillers = chosen(folder, options.clips, options.seed)
     files: Paths = {"clips": clips, **make(clips, fillers, kept)}
-    ours, seconds = grouped(files, options.hasher, scratch, options.false_alarms)
+    ours, seconds = grouped(files, options.hasher, kept, options.false_alarms)
     ways = {"ours": ours}
     for name in options.rivals:
         try:
@@ -170,7 +178,7 @@ def measure(options: argparse.Namespace, folder: Path, scratch: Path) -> None:
 
 def show_groups(options: argparse.Namespace, scratch: Path) -> None:
     """Print the groups of a folder's files."""
-    collection = Collection.create(scratch / "as-they-are", options.hasher)
+    collection = opened(scratch / "as-they-are", options.hasher)
     collection.add([options.as_they_are], progress=True)
     for group in duplicates(collection, options.false_alarms):
         print("\ngroup:", *(Path(path).name for path in group.paths))
@@ -185,16 +193,16 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=40, help="clips of each folder")
     parser.add_argument("--false-alarms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0, help="which clips are drawn")
-    parser.add_argument("--keep", type=Path, help="where copies are kept for another run")
+    parser.add_argument("--keep", type=Path, help="where copies and codes stay for another run")
     parser.add_argument("--as-they-are", type=Path, help="a folder whose groups are printed")
     parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=list(RIVALS))
     options = parser.parse_args()
-    for folder in options.folders:
-        with tempfile.TemporaryDirectory() as name:
-            measure(options, folder, Path(name))
-    if options.as_they_are:
-        with tempfile.TemporaryDirectory() as name:
-            show_groups(options, Path(name))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = options.keep or Path(name)
+        for folder in options.folders:
+            measure(options, folder, scratch)
+        if options.as_they_are:
+            show_groups(options, scratch)
 
 
 if __name__ == "__main__":

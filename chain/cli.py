@@ -18,10 +18,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from chain.collection import Collection, Segmenting, answers
+from chain.collection import Collection, Segmenting, answers, group_answers
 from chain.collection.about import ABOUT
 from chain.collection.adding import Report
-from chain.collection.files import videos_at
+from chain.collection.copies import duplicates
+from chain.collection.files import absolute, videos_at
 from chain.core.errors import InputError, errors_of_one_line
 
 app = typer.Typer(
@@ -140,6 +141,38 @@ def search(
         save(draw(opened, *found[0]), sheet)
 
 
+@app.command("duplicates")
+@one_line()
+def list_duplicates(
+    collection: Folder = HERE,
+    false_alarms: Annotated[float, typer.Option(help="pairs expected by chance")] = 0.1,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="find mirrored copies, too")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="find turned copies, too")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Find groups of copies: files that show the same at the same moments, at least in part."""
+    opened = Collection.open(collection)
+    found = duplicates(opened, false_alarms, mirrored, rotated, progress=True)
+    write = group_answers.as_json if as_json else group_answers.as_text
+    print((group_answers.as_csv if as_csv else write)(found, opened.videos()))
+
+
+@app.command()
+@one_line()
+def judge(
+    a: Annotated[str, typer.Argument(help="a file of the collection, or an id")],
+    b: Annotated[str, typer.Argument(help="another one")],
+    verdict: Annotated[Literal["copy", "not-a-copy"], typer.Argument()],
+    collection: Folder = HERE,
+) -> None:
+    """Say whether two videos are copies; `duplicates` remembers it."""
+    opened = Collection.open(collection)
+    id_of = opened.videos().set_index("path")["id"]
+    one, other = (str(id_of.get(absolute(name), name)) for name in (a, b))
+    opened.judge(one, other, verdict.replace("-", " "))
+
+
 @app.command()
 @one_line()
 def serve(
@@ -151,7 +184,6 @@ def serve(
     ] = None,
 ) -> None:
     """Show a page to search the collection and judge copies, until Ctrl-C."""
-    from chain.collection.copies import duplicates
     from chain.page import serve
 
     opened = Collection.open(collection)
@@ -182,8 +214,11 @@ def open_or_create(
         wanted = Segmenting(length or usual.length, stride or usual.stride)
         return Collection.create(folder, hasher or Path("artifacts/hasher"), wanted)
     opened = Collection.open(folder)
-    if hasher:
-        opened.check_hasher(hasher)
+    if hasher and not opened.is_of(hasher):
+        raise InputError(
+            f"{folder}: its codes are of hasher {opened.hasher_id}, and can't be compared with "
+            f"those of {hasher}"
+        )
     there = opened.segmenting
     if (length or there.length, stride or there.stride) != (there.length, there.stride):
         raise InputError(f"{folder}: its segments are {there.length:g} s, every {there.stride:g} s")

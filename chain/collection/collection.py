@@ -1,5 +1,6 @@
 """The collection: files are added and removed, and videos like a video are found."""
 
+import json
 import os
 import shutil
 from collections.abc import Collection as Several
@@ -7,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 from chain.collection import tables
 from chain.collection.about import ABOUT, FORMAT, About, read_about
 from chain.collection.adding import Report, add
+from chain.collection.calibration import Chance
 from chain.collection.files import absolute, is_below, videos_at
 from chain.collection.lock import writing
 from chain.collection.looking import file_id, on_threads
-from chain.collection.matching import Found, Match, match
+from chain.collection.matching import Chances, Match, match
 from chain.collection.segmenting import Segmenting
 from chain.collection.segments import Segments
 from chain.core.errors import InputError
@@ -63,6 +66,7 @@ class Collection:
         self.segmenting = about.segmenting
         self._tables = tables.Tables(folder / TABLES)
         self._cached: tuple[tuple[int, int], Segments] | None = None
+        self._chances: tuple[Segments, Chances] | None = None
 
     @classmethod
     def create(cls, folder: Path, hasher: Path, segmenting: Segmenting | None = None) -> Self:
@@ -99,16 +103,11 @@ class Collection:
         """Open a collection. Raises InputError if there is none, or it is damaged, or too new."""
         return cls(folder, read_about(folder))
 
-    def check_hasher(self, hasher: Path) -> None:
-        """Raise InputError unless the codes are those of the hasher in the folder `hasher`."""
+    def is_of(self, hasher: Path) -> bool:
+        """Whether the codes are those of the hasher in a folder. Raises InputError if it is none."""
         from chain.hasher.folder import parse_about
 
-        other = parse_about(hasher / HASHER_ABOUT).id
-        if other != self.hasher_id:
-            raise InputError(
-                f"{self.folder}: its codes are of hasher {self.hasher_id}, and can't be compared "
-                f"with those of {other}"
-            )
+        return parse_about(hasher / HASHER_ABOUT).id == self.hasher_id
 
     def add(
         self,
@@ -239,17 +238,34 @@ class Collection:
         """
         if k < 1:
             raise InputError(f"k: expected a number above 0, not {k}")
-        database, videos = self.codes(), self.videos(where).drop_duplicates("id")
-        asked, duration = self._query(query)
+        database = self.codes()
+        asked = self._query(query, database)
+        eligible = np.ones(len(database.ids), bool)
+        if where is not None:
+            eligible &= np.isin(database.ids, self.videos(where)["id"].to_numpy(dtype=np.str_))
         if max_duration_ratio is not None:
-            ratio = videos["duration"] / max(duration, 1e-9)
-            videos = videos[np.maximum(ratio, 1 / ratio.clip(1e-9)) <= max_duration_ratio]
-        videos = videos[videos["id"] != str(query)].set_index("id")
-        eligible = np.isin(database.ids, videos.index.to_numpy(dtype=np.str_))
-        found = match(asked, database.take(eligible[database.owner]), self.segmenting.stride)
+            ratio = database.wholes.end / max(asked.wholes.end[0], 1e-9)
+            eligible &= np.maximum(ratio, 1 / ratio.clip(1e-9)) <= max_duration_ratio
+        own = database.position(str(query))
+        if own is not None:
+            eligible[own] = False
+        if not eligible.all():
+            database = database.take(eligible[database.owner])
+        found = match(asked, database, self.chances(), self.segmenting.stride, k)
         if max_distance is not None:
-            found = [one for one in found if one.distance <= max_distance]
-        return [self._match(one, database, videos) for one in found[:k]]
+            found = found[found["distance"] <= max_distance]
+        return self._matches(found[:k], database, where)
+
+    def chances(self) -> Chances:
+        """What distances between codes of this collection mean."""
+        codes = self.codes()
+        if self._chances is None or self._chances[0] is not codes:
+            known = self._statistics()
+            fitted = (
+                Chance.fit(some.codes, some.owner, known) for some in (codes.wholes, codes.parts)
+            )
+            self._chances = codes, Chances(*fitted)
+        return self._chances[1]
 
     def judge(self, a: str, b: str, verdict: str) -> None:
         """Remember whether two videos are copies: `copy` or `not a copy`.
@@ -295,35 +311,38 @@ class Collection:
         paths: list[str] = self._tables.rows(self._tables.videos, ["path"])["path"].to_pylist()
         return paths
 
-    def _query(self, query: Path | str) -> tuple[Segments, float]:
-        """The codes of a query, and its duration; those of known content are not computed."""
-        path, database = Path(query), self.codes()
-        id = str(query)
-        if id not in database.ids:
+    def _query(self, query: Path | str, database: Segments) -> Segments:
+        """The codes of a query; those of known content are not computed."""
+        place = database.position(str(query))
+        if place is None:
+            path = Path(query)
             if not path.is_file():
                 raise InputError(f"{query}: no such file")
-            id = file_id(path)
-        rows = np.flatnonzero(database.ids == id)
-        if len(rows):
-            own = database.take(database.owner == rows[0])
-            return own, float(own.end.max())
-        coded = self.coder(path)
+            place = database.position(file_id(path))
+        if place is not None:
+            return database.of(place)
+        coded = self.coder(Path(query))
         count = len(coded.codes)
         start, end = coded.spans.T.astype(np.float32)
         owner, whole = np.zeros(count, np.int32), np.arange(count) == 0
-        return Segments(np.array([id]), owner, start, end, whole, coded.codes), coded.duration
+        return Segments(np.array([""]), owner, start, end, whole, coded.codes)
 
-    def _match(self, one: Found, database: Segments, videos: pd.DataFrame) -> Match:
-        id = str(database.ids[one.video])
-        video: Any = videos.loc[id]
-        return Match(
-            path=str(video["path"]),
-            id=id,
-            duration=float(video["duration"]),
-            start=one.start,
-            end=one.end,
-            query_start=one.query_start,
-            query_end=one.query_end,
-            distance=one.distance,
-            chance=float("nan"),
-        )
+    def _statistics(self) -> list[int]:
+        """How many pairs of the hasher's training clips are at each distance."""
+        about = json.loads((self.folder / HASHER / HASHER_ABOUT).read_text(encoding="utf-8"))
+        distances: list[int] = about["statistics"]["distances"]
+        return distances
+
+    def _matches(self, found: pd.DataFrame, database: Segments, where: str | None) -> list[Match]:
+        """Look up the paths of what was found; of several, the first that meets the condition."""
+        ids = database.ids[found["video"]].tolist()
+        columns = ["path", "id", "duration"]
+        rows = self._tables.rows_of(self._tables.videos, columns, "id", ids, where).to_pylist()
+        videos = {row["id"]: row for row in sorted(rows, key=itemgetter("path"), reverse=True)}
+        names = ["start", "end", "query_start", "query_end", "distance", "chance"]
+        values = found[names].to_numpy(dtype=float).tolist()
+        return [
+            Match(**videos[id], **dict(zip(names, row, strict=True)))
+            for id, row in zip(ids, values, strict=True)
+            if id in videos
+        ]

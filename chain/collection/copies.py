@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr
 from tqdm import tqdm
 
 from chain.collection.alignment import Agreement, Alignment, Film, Turn, align, span
@@ -21,6 +21,7 @@ from chain.core.errors import InputError
 
 LEAST = 0.88  # the similarity that a copy has at least, however few pairs there are
 SAME = 0.99  # the same for videos in which nothing moves
+ALIKE = 0.3  # the least correlation of whole pictures, so that a moving logo makes no copy
 USUAL = (0.3, 0.35, 20.0)  # mean, deviation and number of the evidence that is known before
 HELD = 0.5  # a part below this share of the longer video is held by it
 TURNED = 512  # videos that are kept turned
@@ -158,7 +159,7 @@ def copies(compared: Sequence[Compared], false_alarms: float) -> list[tuple[Comp
     total = len(ruled_out) + weight
     centre = (ruled_out.sum() + weight * mean) / total
     squares = ((ruled_out - centre) ** 2).sum() + weight * (deviation**2 + (mean - centre) ** 2)
-    chances = max(len(ruled_out), 1) * norm.sf((evidence - centre) / np.sqrt(squares / total))
+    chances = max(len(ruled_out), 1) * ndtr((centre - evidence) / np.sqrt(squares / total))
     sure = [
         (one, float(chance))
         for one, chance in zip(compared, chances, strict=True)
@@ -168,7 +169,7 @@ def copies(compared: Sequence[Compared], false_alarms: float) -> list[tuple[Comp
 
 
 def _agree(found: Agreement) -> bool:
-    return found.similarity >= (LEAST if found.moves else SAME)
+    return found.still >= ALIKE and found.similarity >= (LEAST if found.moves else SAME)
 
 
 def _pair(

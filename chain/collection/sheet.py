@@ -1,17 +1,15 @@
 """A contact sheet of an answer: the query, and below it the places that were found."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from chain.collection.collection import Collection
 from chain.collection.matching import Match
-from chain.collection.strip import FRAMES
+from chain.collection.pictures import FRAMES, cut
 from chain.hasher.frames import squares
 from chain.search.sheet import Result, contact_sheet
 
@@ -26,18 +24,12 @@ def draw(collection: Collection, query: str, matches: Sequence[Match]) -> Figure
     if Path(query).is_file():
         name, frames = Path(query).name, squares(query, COLUMNS, SIZE)
     else:
-        name, frames = query, pictures(collection.strip(query))
+        name, frames = query, cut(collection.strip(query))
     found = [
-        Result(_middle(pictures(collection.strip(one.id)), one), Path(one.path).name, one.distance)
+        Result(_middle(cut(collection.strip(one.id)), one), Path(one.path).name, one.distance)
         for one in matches
     ]
     return contact_sheet(frames, name, found)
-
-
-def pictures(strip: bytes) -> NDArray[np.uint8]:
-    """Cut a strip into its frames (FRAMES, H, W, 3)."""
-    image = np.array(Image.open(io.BytesIO(strip)).convert("RGB"))
-    return np.stack(np.split(image, FRAMES, axis=1))
 
 
 def _middle(frames: NDArray[np.uint8], one: Match) -> NDArray[np.uint8]:

@@ -99,10 +99,16 @@ class Tables:
             return (query.where(where) if where else query).select(list(columns)).to_arrow()
 
     def rows_of(
-        self, table: Any, columns: Sequence[str], key: str, values: Collection[str]
+        self,
+        table: Any,
+        columns: Sequence[str],
+        key: str,
+        values: Collection[str],
+        where: str | None = None,
     ) -> pa.Table:
-        """Read columns of the rows whose `key` is one of `values`."""
-        parts = [self.rows(table, columns, one) for one in _conditions(key, values)]
+        """Read columns of the rows whose `key` is one of `values`, and that meet `where`."""
+        besides = f" AND ({where})" if where else ""
+        parts = [self.rows(table, columns, one + besides) for one in _conditions(key, values)]
         return pa.concat_tables(parts) if parts else self.rows(table, columns, "false")
 
     def put(self, table: Any, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:

@@ -43,10 +43,10 @@ def filled(chain, clip, hasher):
 
 
 def test_search_prints_text_json_and_csv(filled, clip):
-    query = clip("query/part.mp4", 2)
+    query = clip("query/same.mp4", 1, 2, 3)
     text = filled("search", query, "--k", 2).stdout.splitlines()
     assert text[0] == str(query) and len(text) == 4
-    assert text[2].endswith("clips/long.mp4") and "0:01.2-0:02.4" in text[2]
+    assert text[2].endswith("clips/long.mp4") and "0:00.0-0:03.6" in text[2]
     (found,) = json.loads(filled("search", query, "--json").stdout)
     assert found["query"] == str(query)
     assert found["matches"][0]["path"].endswith("long.mp4")

@@ -14,7 +14,7 @@ from chain.collection.lock import writing
 from chain.core.errors import InputError
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["chain.collection.coding", "chain.collection.collection"])
+CONTEXT.set_forkserver_preload(["chain.hasher.hasher", "faiss"])  # LanceDB is not to be forked
 
 
 def contents(folder: Path) -> dict[str, object]:
