@@ -12,15 +12,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from chain.collection import Collection, Segmenting, answers
+from chain.collection import Collection, Segmenting, answers, group_answers
 from chain.collection.about import ABOUT
 from chain.collection.adding import Report
-from chain.collection.files import videos_at
+from chain.collection.copies import duplicates
+from chain.collection.files import absolute, videos_at
 from chain.core.errors import InputError, errors_of_one_line
 
 app = typer.Typer(
@@ -31,7 +33,7 @@ Folder = Annotated[
     Path,
     typer.Option("--collection", "-c", envvar="CHAIN_COLLECTION", help="the collection's folder"),
 ]
-HERE = Path("collection")
+HERE, LOCAL = Path("collection"), "127.0.0.1"
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
     Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
@@ -137,6 +139,62 @@ def search(
         from chain.figures.style import save
 
         save(draw(opened, *found[0]), sheet)
+
+
+@app.command("duplicates")
+@one_line()
+def list_duplicates(
+    collection: Folder = HERE,
+    false_alarms: Annotated[float, typer.Option(help="pairs expected by chance")] = 0.1,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="find mirrored copies, too")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="find turned copies, too")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Find groups of copies: files that show the same at the same moments, at least in part."""
+    opened = Collection.open(collection)
+    found = duplicates(opened, false_alarms, mirrored, rotated, progress=True)
+    write = group_answers.as_json if as_json else group_answers.as_text
+    print((group_answers.as_csv if as_csv else write)(found, opened.videos()))
+
+
+@app.command()
+@one_line()
+def judge(
+    a: Annotated[str, typer.Argument(help="a file of the collection, or an id")],
+    b: Annotated[str, typer.Argument(help="another one")],
+    verdict: Annotated[Literal["copy", "not-a-copy"], typer.Argument()],
+    collection: Folder = HERE,
+) -> None:
+    """Say whether two videos are copies; `duplicates` remembers it."""
+    opened = Collection.open(collection)
+    id_of = opened.videos().set_index("path")["id"]
+    one, other = (str(id_of.get(absolute(name), name)) for name in (a, b))
+    opened.judge(one, other, verdict.replace("-", " "))
+
+
+@app.command()
+@one_line()
+def serve(
+    collection: Folder = HERE,
+    host: Annotated[str, typer.Option(help="other than this machine's own needs a token")] = LOCAL,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one")] = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="CHAIN_TOKEN", help="what visitors have to know")
+    ] = None,
+) -> None:
+    """Show a page to search the collection and judge copies, until Ctrl-C."""
+    from chain.page import serve
+
+    opened = Collection.open(collection)
+    serve.serve(
+        opened,
+        partial(duplicates, opened),
+        host,
+        port,
+        token,
+        lambda address: print(f"open {address}\nstop with Ctrl-C", flush=True),
+    )
 
 
 def expanded(query: str) -> list[str]:

@@ -77,9 +77,14 @@ class Agreement(NamedTuple):
     """How much changes: the root of its mean square, where a picture's own is 1."""
 
     @property
+    def moves(self) -> bool:
+        """Whether anything moves."""
+        return self.motion >= STILL
+
+    @property
     def similarity(self) -> float:
         """From -1 to 1: `moving`, or `still` where nothing moves."""
-        return self.moving if self.motion >= STILL else self.still
+        return self.moving if self.moves else self.still
 
     @property
     def rank(self) -> float:
@@ -121,9 +126,19 @@ class Film:
         return max(float(np.median(np.diff(self.times))), 1e-3) if len(self.times) > 1 else 1.0
 
     @property
+    def start(self) -> float:
+        """When its first frame begins, half a step before its time."""
+        return float(self.times[0]) - self.step / 2
+
+    @property
+    def end(self) -> float:
+        """When its last frame ends."""
+        return float(self.times[-1]) + self.step / 2
+
+    @property
     def length(self) -> float:
         """How long its frames last, in seconds."""
-        return float(self.times[-1] - self.times[0]) + self.step
+        return self.end - self.start
 
     @cached_property
     def whole(self) -> Array:
@@ -156,7 +171,7 @@ def turned(pictures: Array, turn: Turn) -> Array:
 
 
 def vectors(pictures: Array) -> Array:
-    """Pictures (..., n, n) as vectors (..., n²) of mean 0 and length 1, shorter if they are flat."""
+    """Pictures (..., n, n) as vectors (..., n²) of mean 0 and length 1, or shorter if flat."""
     flat = pictures.reshape(*pictures.shape[:-2], -1)
     centred = flat - flat.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
@@ -216,11 +231,8 @@ def agreement(first: Film, second: Film, line: Line, one: Window, two: Window) -
 def span(alignment: Alignment, first: Film, second: Film) -> tuple[float, float, float, float]:
     """From when to when the two agree: start and end in the first, start and end in the second."""
     start, speed = alignment.line
-    ends = [
-        (film.times[0] - film.step / 2, film.times[-1] + film.step / 2) for film in (first, second)
-    ]
-    low = max(ends[0][0], start + speed * ends[1][0], 0.0)
-    high = min(ends[0][1], start + speed * ends[1][1])
+    low = max(first.start, start + speed * second.start, 0.0)
+    high = min(first.end, start + speed * second.end)
     return low, high, max((low - start) / speed, 0.0), (high - start) / speed
 
 
@@ -231,7 +243,7 @@ def _lines(first: Film, second: Film) -> tuple[NDArray[np.float64], NDArray[np.f
     starts, speeds = [], []
     for speed in {ratio, *SPEEDS} if 0.4 < ratio < 2.5 else SPEEDS:
         least = SHARE * min(first.length, second.length * speed)
-        shift = first.times[0] - first.step / 2 - speed * (second.times[0] - second.step / 2)
+        shift = first.start - speed * second.start
         low, high = shift - second.length * speed + least, shift + first.length - least
         count = int((high - low) / step) + 2
         starts.append(np.append(np.linspace(low, high, count), shift))
@@ -243,24 +255,15 @@ def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
     """The whole pictures, then the windows through which the frames fit best."""
     yield WHOLE, WHOLE
     known, matrices = _known_windows()
-    shorter_is_first = first.length <= second.length
     ranked = []
-    for film, other, own in (
-        (first, second, shorter_is_first),
-        (second, first, not shorter_is_first),
-    ):
+    for film, other in ((first, second), (second, first)):
         some = film.pictures[_some(len(film.times))]
-        seen = vectors(
-            (matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
-        )
-        likeness = (seen @ other.whole[_some(len(other.times))].T).reshape(
-            len(known), len(some), -1
-        )
-        found = likeness.max(axis=2 if own else 1).mean(axis=1)
-        ranked += [
-            (float(value), film is first, window)
-            for value, window in zip(found, known, strict=True)
-        ]
+        parts = (matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2)  # (W, T, 144)
+        seen = vectors(parts.reshape(-1, SIDE, SIDE))
+        alike = (seen @ other.whole[_some(len(other.times))].T).reshape(len(known), len(some), -1)
+        shorter = 2 if film.length <= other.length else 1  # each frame of the shorter has a match
+        found = alike.max(axis=shorter).mean(axis=1).tolist()
+        ranked += [(fit, film is first, window) for fit, window in zip(found, known, strict=True)]
     for _, of_first, window in sorted(ranked, reverse=True)[:WINDOWS]:
         yield (window, WHOLE) if of_first else (WHOLE, window)
 
@@ -340,8 +343,7 @@ def _better(
 
 
 def _within(at: NDArray[np.float64], film: Film) -> NDArray[np.bool_]:
-    half = film.step / 2
-    inside: NDArray[np.bool_] = (at > film.times[0] - half) & (at < film.times[-1] + half)
+    inside: NDArray[np.bool_] = (at > film.start) & (at < film.end)
     return inside
 
 
@@ -366,9 +368,8 @@ def _some(count: int) -> NDArray[np.int64]:
 @cache
 def _known_windows() -> tuple[list[Window], Array]:
     """The windows that are tried, and their matrices (W, 144, 144)."""
-    spans = [
-        (place * (1 - side), place * (1 - side) + side) for side in SIDES for place in (0, 0.5, 1)
-    ]
+    kinds = product(SIDES, (0.0, 0.5, 1.0))
+    spans = [(place * (1 - side), place * (1 - side) + side) for side, place in kinds]
     both = list(product([(0.0, 1.0), *spans], repeat=2))[1:]
     matrices = np.stack([np.kron(_stretch(*down), _stretch(*across)) for down, across in both])
     return [Window(*down, *across) for down, across in both], matrices
@@ -376,9 +377,8 @@ def _known_windows() -> tuple[list[Window], Array]:
 
 def _stretch(start: float, end: float) -> Array:
     """The matrix (12, 12) that stretches a part of a line of pixels to the whole line."""
-    places = ((start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)) * SIDE - 0.5).clip(
-        0, SIDE - 1
-    )
+    middles = start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)
+    places = (middles * SIDE - 0.5).clip(0, SIDE - 1)
     return np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0).astype(np.float32)
 
 

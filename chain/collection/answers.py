@@ -20,7 +20,7 @@ def as_text(answers: Answers) -> str:
     for query, matches in answers:
         lines = [query, "rank  distance    chance  place          in the query   video"]
         for rank, one in enumerate(matches, start=1):
-            place, asked = _span(one.start, one.end), _span(one.query_start, one.query_end)
+            place, asked = span(one.start, one.end), span(one.query_start, one.query_end)
             chance = "" if math.isnan(one.chance) else f"{one.chance:.2g}"
             lines.append(
                 f"{rank:4}  {one.distance:8.2f}  {chance:>8}  {place:13}  {asked:13}  {one.path}"
@@ -49,7 +49,8 @@ def as_csv(answers: Answers) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _span(start: float, end: float) -> str:
+def span(start: float, end: float) -> str:
+    """Write a span of time, given in seconds."""
     return f"{_clock(start)}-{_clock(end)}"
 
 

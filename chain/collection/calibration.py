@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import betabinom
+from scipy.special import betaln
 
 from chain.core.errors import InputError
 
@@ -63,9 +63,9 @@ class Chance:
             known: (b + 1,) how many pairs of the hasher's training clips are at each distance. They
                 count for 2,000 pairs at most, so that they matter in a small collection only.
 
-        If up to half of the videos have a copy, the result is at most twice too large. With more
-        copies, distances that only copies have count as chance, so that fewer copies are found. The same codes give the
-        same result. Raises InputError if the shapes do not fit together.
+        If up to half of the videos have a copy, the result is a few times too large at most. With
+        more copies, distances that only copies have count as chance, so that fewer are found. The
+        same codes give the same result. Raises InputError if the shapes do not fit together.
         """
         names = np.asarray(owner)
         if codes.dtype != np.uint8 or codes.ndim != 2 or names.shape != codes.shape[:1]:
@@ -140,10 +140,12 @@ def _distances(
 
 
 def _before(bits: int, known: ArrayLike | None) -> NDArray[np.float64]:
-    """The counts (b + 1,) to begin with: those of training, or a usual spread."""
+    """The counts (b + 1,) to begin with: those of training, or a beta-binomial law."""
     if known is None:
         total = (1 / SPREAD - 1) / 2
-        usual: NDArray[np.float64] = betabinom(bits, total, total).pmf(np.arange(bits + 1))
+        ones = np.arange(bits + 1)
+        ways = -np.log(bits + 1) - betaln(bits - ones + 1, ones + 1)
+        usual = np.exp(ways + betaln(ones + total, bits - ones + total) - betaln(total, total))
         return PRIOR * usual
     counts = np.asarray(known, np.float64)
     if counts.shape != (bits + 1,) or not counts.sum():

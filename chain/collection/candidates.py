@@ -33,13 +33,13 @@ WINDOWS = (
 """What another video may show of a picture."""
 
 
-def by_codes(codes: Segments, known: Sequence[int] | None = None) -> Pairs:
+def by_codes(codes: Segments) -> Pairs:
     """Pairs of videos with two near codes, of the whole or of segments.
 
     Near are those of the NEAREST codes that are at most at the distance within which PER_CODE
-    matches of each code are expected by chance. `known` is what `Chance.fit` takes.
+    matches of each code are expected by chance.
     """
-    chance = Chance.fit(codes.codes, codes.owner, known)
+    chance = Chance.fit(codes.codes, codes.owner)
     pairs: Pairs = set()
     for part in (codes.take(codes.whole), codes.take(codes.finest)):
         if len(part) < 2:

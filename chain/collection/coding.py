@@ -52,7 +52,7 @@ class VideoCoder:
         return Coded(
             duration=video.duration,
             times=video.times,
-            frames=describe(all_features, np.concatenate(small)[order]),
+            frames=describe(np.concatenate(small)[order]),
             strip=thumbnails,
             spans=np.concatenate([[[0.0, video.duration]], spans]),
             codes=pack(values),

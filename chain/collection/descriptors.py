@@ -1,9 +1,7 @@
 """Small descriptors of frames, by which copies of a video are verified.
 
-A descriptor has 192 bytes. The first 144 are a thumbnail of 12 × 12 grey levels, without the bars
-around the picture. The other 48 are the frame's CNN features, projected to few numbers. The
-thumbnail can be mirrored and turned, and tells frames of one scene apart. The features stand what a
-thumbnail does not, such as a logo.
+A descriptor is a thumbnail of 12 × 12 grey levels, 144 bytes, without the bars around the picture.
+It tells apart frames of one scene, which CNN features do not, and it can be mirrored and turned.
 """
 
 from functools import cache
@@ -13,9 +11,7 @@ from numpy.typing import NDArray
 
 SIDE = 12
 """Pixels of the thumbnail's sides."""
-PROJECTED = 48
-"""Numbers that the features are projected to."""
-WIDTH = SIDE**2 + PROJECTED
+WIDTH = SIDE**2
 """Bytes of a descriptor."""
 
 FINE = 64  # pixels of the picture in which bars are looked for
@@ -23,11 +19,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT
 PLAIN = 8.0  # grey levels; a line of pixels that differ by less, at all times, may be of a bar
 SHOWS = 4.0  # grey levels; a picture with a smaller standard deviation shows nothing
 WIDEST = 3 / 8  # of the picture's side: the widest bar
-LEVELS = 32.0  # levels of a projected number that one standard deviation takes
 
 
-def describe(features: NDArray[np.float16], pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Describe the frames of a video by features (T, F) and pictures (T, S, S, 3): (T, 192).
+def describe(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Describe the frames of a video by their pictures (T, S, S, 3): (T, 144).
 
     Bars are what stays plain at an edge of the picture in all frames that show something.
     """
@@ -37,18 +32,12 @@ def describe(features: NDArray[np.float16], pictures: NDArray[np.uint8]) -> NDAr
     top, bottom, left, right = _content(fine)
     down, across = (averaging(stop - start, SIDE) for start, stop in ((top, bottom), (left, right)))
     small = down @ fine[:, top:bottom, left:right] @ across.T
-    thumbnails = small.round().astype(np.uint8).reshape(len(small), -1)
-    return np.concatenate([thumbnails, _projected(features)], axis=1)
+    return small.round().clip(0, 255).astype(np.uint8).reshape(len(small), -1)
 
 
 def thumbnails(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The thumbnails (T, 12, 12) of descriptors (T, 192), in grey levels."""
-    return descriptors[:, : SIDE**2].reshape(-1, SIDE, SIDE).astype(np.float32)
-
-
-def projections(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The projected features (T, 48) of descriptors (T, 192)."""
-    return (descriptors[:, SIDE**2 :].astype(np.float32) - 128) / LEVELS
+    """The thumbnails (T, 12, 12) of descriptors (T, 144), in grey levels."""
+    return descriptors.reshape(-1, SIDE, SIDE).astype(np.float32)
 
 
 @cache
@@ -82,17 +71,3 @@ def _inside(low: NDArray[np.float32], high: NDArray[np.float32]) -> tuple[int, i
         # The row behind a bar is part bar, part picture, and is left out with it.
         ends.append(plain + 1 if 0 < plain <= WIDEST * FINE else 0)
     return ends[0], FINE - ends[1]
-
-
-def _projected(features: NDArray[np.float16]) -> NDArray[np.uint8]:
-    """Features (T, F) in PROJECTED directions drawn once for all, as levels around 128."""
-    wide = features.astype(np.float32)
-    wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-6)
-    levels = wide @ _directions(wide.shape[1]) * LEVELS + 128
-    return levels.round().clip(0, 255).astype(np.uint8)
-
-
-@cache
-def _directions(width: int) -> NDArray[np.float32]:
-    drawn = np.random.default_rng(0).standard_normal((width, PROJECTED))
-    return drawn.astype(np.float32)
