@@ -13,7 +13,12 @@ from typing import Any
 import av
 import numpy as np
 from av.video.stream import VideoStream
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from chain.figures.style import save
+from chain.results.table import Table, write_tables
+from stages.report import BENCHMARKS
 
 Work = Callable[[], Any]
 Way = tuple[Callable[..., Work], tuple[Any, ...]]
@@ -140,3 +145,14 @@ def _moving(count: int, width: int, height: int) -> list[NDArray[np.uint8]]:
         for index in range(count)
     )
     return [image.clip(0, 255).astype(np.uint8) for image in images]
+
+
+def publish(dataset: str, name: str, table: Table, figure: Figure) -> None:
+    """Print a table, and write it with its figure to `benchmarks/results/<dataset>`.
+
+    The report of the next `dvc repro` shows both, if it has that data set.
+    """
+    folder = BENCHMARKS / dataset
+    write_tables(folder / f"{name}.json", folder / f"{name}.md", [table])
+    save(figure, folder / f"{name}.png")
+    print(table.markdown())

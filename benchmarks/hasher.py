@@ -10,7 +10,8 @@ database of the first data set. The columns:
 * `mAP@20 lost`: strict, against the pipeline's codes.
 
 Torch's CNN sees all stored frames, as in the pipeline; ONNX Runtime's sees those that the method
-encodes, or fewer. The ways take turns, and the median of the rounds counts.
+encodes, or fewer. The ways take turns, and the median of the rounds counts. Table and figure are
+written as `benchmarks.common.publish` says.
 """
 
 import argparse
@@ -20,15 +21,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import Way, Work, alternate
+from benchmarks.common import Way, Work, alternate, publish
 from chain.datasets.manifest import Roles, label_matrix, read_index, read_manifest, select
+from chain.figures.hasher_ways import hasher_ways
 from chain.hasher.coder import Coder
 from chain.hasher.hasher import Hasher
 from chain.hasher.onnx_export import export_onnx
 from chain.hasher.onnx_hasher import OnnxHasher, Precision
+from chain.results.table import Cell, Table
 from chain.retrieval.codes import Codes, load_codes
 from chain.retrieval.evaluate import evaluate
 from stages.common import ARTIFACTS, parameters, parsed
@@ -122,21 +126,54 @@ def main() -> None:
             ways[f"{rival.name} file"] = (worker, (rival, 1, files))
         measured = alternate(ways, options.rounds)
 
-        print(f"{dataset}, {method}, {bits} bits; {len(files)} clips, {options.rounds} rounds\n")
-        print("| way | frames/s 1 | frames/s 2 | ms a clip | MB | bits flipped | mAP@20 lost |")
-        print("|---|--:|--:|--:|--:|--:|--:|")
+        rows = []
         for rival in rivals:
             count = rival.frames * len(arrays)
-            speeds = [
-                f"{count / measured[f'{rival.name} {threads}'].median:.0f}" for threads in THREADS
-            ]
-            each = 1000 * measured[f"{rival.name} file"].median / len(files)
             flipped, lost = quality(rival, frames, codes, dataset)
-            print(
-                f"| {rival.name} | {' | '.join(speeds)} | {each:.1f} "
-                f"| {rival.bytes() / 1e6:.1f} | {flipped:.2%} | {lost:+.4f} |",
-                flush=True,
+            speeds = {
+                f"frames/s {threads}": count / measured[f"{rival.name} {threads}"].median
+                for threads in THREADS
+            }
+            each = 1000 * measured[f"{rival.name} file"].median / len(files)
+            rows.append(
+                {
+                    "way": rival.name,
+                    **speeds,
+                    "milliseconds": each,
+                    "MB": rival.bytes() / 1e6,
+                    "flipped": flipped,
+                    "lost": lost,
+                }
             )
+        found = pd.DataFrame(rows)
+        caption = (
+            f"{dataset}, {method}, {bits} bits; {len(files)} clips a round, {options.rounds} rounds"
+        )
+        publish(dataset, "hasher", table(found, caption), hasher_ways(found))
+
+
+def table(found: pd.DataFrame, caption: str) -> Table:
+    """The rows in print."""
+    formats = {
+        **{f"frames/s {threads}": "{:.0f}" for threads in THREADS},
+        "milliseconds": "{:.1f}",
+        "MB": "{:.1f}",
+        "flipped": "{:.2%}",
+        "lost": "{:+.4f}",
+    }
+    cells = {
+        column: [Cell(form.format(value)) for value in found[column]]
+        for column, form in formats.items()
+    }
+    printed = pd.DataFrame({"way": found["way"], **cells})
+    named = printed.rename(
+        columns={
+            "milliseconds": "ms a clip",
+            "flipped": "bits flipped",
+            "lost": "mAP@20 lost",
+        }
+    )
+    return Table.of(named, caption)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ mAP@20 is strict, over the queries of all, of the early and of the late categori
 stored` has the early queries against the stored codes of the early clips alone. Another third of
 the categories is late for each seed. Costs are processor seconds. The CNN is the same for all, as
 one with published weights is; with `--cnn` that of `old` and `updated` is pre-trained on the early
-clips, and `anew` pays for its own CNN and for all features.
+clips, and `anew` pays for its own CNN and for all features. Table and figure are written as
+`benchmarks.common.publish` says.
 """
 
 import argparse
@@ -27,6 +28,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.common import publish
+from benchmarks.validation import hold_out
 from chain.backbones.networks import Backbone
 from chain.backbones.pretraining import PretrainConfig, pretrain
 from chain.backbones.weights import backbone_config
@@ -34,10 +37,12 @@ from chain.core.params import profile_path
 from chain.datasets.manifest import Roles, categories_of, label_matrix, select
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, clip_features, extract
+from chain.figures.updates import updates
 from chain.hasher.update import fine_tune, part_of
 from chain.methods import method_class
 from chain.methods.base import Method, MethodConfig
 from chain.pipeline.recipes import UNCHANGED, read_recipe
+from chain.results.table import Cell, Table
 from chain.retrieval.codes import Codes, pack, take
 from chain.retrieval.evaluate import evaluate
 from chain.training.encode import encode_store
@@ -95,11 +100,11 @@ def scores(
 
 
 def one_seed(
-    dataset: str, method: str, store: FeatureStore, seed: int, own_cnn: bool
+    dataset: str, method: str, store: FeatureStore, roles: Roles, seed: int, own_cnn: bool
 ) -> dict[str, dict[str, float]]:
     """The columns of each way."""
     recipe = read_recipe(ARTIFACTS / "recipes" / dataset / f"{method}.json")
-    config, roles = recipe.configs(len(store.train))[UNCHANGED], parsed(Roles, "roles", dataset)
+    config = recipe.configs(len(store.train))[UNCHANGED]
     late, clock = late_clips(store.index, seed), Clock()
     early = np.flatnonzero(~late[store.train])
     everything = before = store
@@ -154,36 +159,30 @@ def features_of(dataset: str, store: FeatureStore, train: NDArray[np.int64]) -> 
         return FeatureStore(store.index, np.array(arrays["clean"]), store.train, banks)
 
 
-def table(found: list[dict[str, dict[str, float]]]) -> str:
-    """Means and standard deviations over the seeds, and the aims beside them."""
-    lines = ["| way | " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * len(COLUMNS)]
+def table(found: list[dict[str, dict[str, float]]], caption: str) -> Table:
+    """Means and standard deviations over the seeds, and the aims in the note."""
+    rows = []
     for way in found[0]:
-        cells = []
+        cells: dict[str, str | Cell] = {"way": way}
         for column in COLUMNS:
             values = [rows[way][column] for rows in found if column in rows[way]]
-            if not values:
-                cells.append("")
-                continue
             digits = 0 if column == "seconds" else 3
             spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.{digits}f}{spread}")
-        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+            cells[column] = Cell(f"{np.mean(values):.{digits}f}{spread}" if values else "")
+        rows.append(cells)
 
     def ratio(way: str, rival: str, column: str) -> str:
         ratios = [rows[way][column] / rows[rival][column] for rows in found]
         return f"{np.mean(ratios):.2f}"
 
     to_stored = np.mean([rows["updated"]["to stored"] - rows["old"]["to stored"] for rows in found])
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"* updated / anew, all: {ratio('updated', 'anew', 'all')} (aim .95)",
-            f"* updated / old, late: {ratio('updated', 'old', 'late')} (aim 1.1)",
-            f"* cost, updated / anew: {ratio('updated', 'anew', 'seconds')} (aim .2)",
-            f"* to stored, updated − old: {to_stored:+.3f} (aim 0)",
-        ]
+    note = (
+        f"All queries, updated / anew: {ratio('updated', 'anew', 'all')} (aim .95). Late ones, "
+        f"updated / old: {ratio('updated', 'old', 'late')} (aim 1.1). Processor seconds, updated / "
+        f"anew: {ratio('updated', 'anew', 'seconds')} (aim .2). Early queries against stored codes,"
+        f" updated − old: {to_stored:+.3f} (aim 0)."
     )
+    return Table.of(pd.DataFrame(rows), caption, note)
 
 
 def main() -> None:
@@ -191,6 +190,9 @@ def main() -> None:
     parser.add_argument("--method", default="chain")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cnn", action="store_true", help="each way has a CNN of its own")
+    parser.add_argument(
+        "--validation", action="store_true", help="queries of benchmarks.validation; print only"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     datasets: Any
@@ -198,11 +200,24 @@ def main() -> None:
     store = FeatureStore.open(ARTIFACTS / "features" / datasets[0])
     banks = {kind: bank for kind, bank in store.banks.items() if kind == "consistent"}
     store = FeatureStore(store.index, store.clean, store.train, banks)
+    roles = parsed(Roles, "roles", datasets[0])
+    if options.validation:
+        store, roles = hold_out(store, roles, {})
     found = [
-        one_seed(datasets[0], options.method, store, seed, options.cnn)
+        one_seed(datasets[0], options.method, store, roles, seed, options.cnn)
         for seed in range(options.seeds)
     ]
-    print(f"{datasets[0]}, {options.method}, {BITS} bits, {len(found)} seed(s)\n\n{table(found)}")
+    caption = f"{datasets[0]}, {options.method}, {BITS} bits, {len(found)} seeds"
+    rows = [
+        {"way": way, "seed": seed, **columns}
+        for seed, ways in enumerate(found)
+        for way, columns in ways.items()
+    ]
+    printed, name = table(found, caption), "update_cnn" if options.cnn else "update"
+    if options.validation:
+        print(printed.markdown())
+    else:
+        publish(datasets[0], name, printed, updates(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":

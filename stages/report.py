@@ -16,6 +16,7 @@ from chain.results.table import read_tables
 from stages.common import ARTIFACTS, parameters, run
 
 PLOTS, README = Path("plots"), Path("README.md")
+BENCHMARKS = Path("benchmarks/results")
 REPORTED = ("retrieval", "claims", "ablations", "local_tasks", "transfer", "cost")
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "faiss-cpu", "av", "dvc")
 
@@ -28,9 +29,11 @@ def report(lengths: str) -> str:
     scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
     floats, k = read_all_floats(ARTIFACTS, datasets), figures["k"]
     tables = {name: read_tables(ARTIFACTS / "tables" / f"{name}.json") for name in REPORTED}
+    measured = [BENCHMARKS / dataset for dataset in datasets]
+    words = answers(scores, floats, bits[-1], k, repeats)
     page = Report(
         "CHAIN: self-supervised video hashing",
-        report_sections(answers(scores, floats, bits[-1], k, repeats), scores, tables, PLOTS),
+        report_sections(words, scores, tables, PLOTS, measured),
         {str(path): path.read_text() for path in (PARAMS, *map(profile_path, datasets))},
         installed_versions(PACKAGES),
         {"trainings": ", ".join(map(str, range(seed, seed + repeats)))},

@@ -74,7 +74,7 @@ class Hasher(Coder):
         """Compute the real values (N, b) whose signs are the codes; otherwise as `codes`."""
         total = len(videos) if isinstance(videos, Sized) else None
         bar = tqdm(self._frames(videos), total=total, unit="video", disable=not progress)
-        found = [self._encode(self.extractor(frames)) for frames in bar]
+        found = [self.encode(self.extractor(frames)) for frames in bar]
         return np.stack(found) if found else np.empty((0, self.bits), np.float32)
 
     def drift(self, codes: NDArray[np.uint8]) -> Drift:
@@ -86,8 +86,8 @@ class Hasher(Coder):
         return prefetch((squares(one, decode.frames, decode.size) for one in videos), AHEAD)
 
     @torch.inference_mode()
-    def _encode(self, features: NDArray[np.float16]) -> NDArray[np.float32]:
-        """The real values (b,) of a video's features (D, F)."""
+    def encode(self, features: NDArray[np.float16]) -> NDArray[np.float32]:
+        """Compute the real values (b,) of a video from the features (D, F) of its frames."""
         chosen = features[uniform_frames(len(features), self.model.frames)]
         batch = torch.from_numpy(chosen[None]).float().to(self.device)
         values: NDArray[np.float32] = self.model.encode(batch)[0].float().cpu().numpy()

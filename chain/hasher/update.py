@@ -1,14 +1,15 @@
 """Updating a hasher: it learns what came since, and stored codes stay comparable and untouched.
 
 The method goes on learning from the new clips, and from as many of the old ones, whose stored
-features are replayed. To its own loss comes an agreement: the code that the updated hasher gives an
-old clip should be the stored one. So the updated hasher's codes can be compared with stored codes,
-as in backward-compatible training (arXiv 2003.11942).
+features are replayed. To its own loss comes an agreement: the code that the updated hasher gives a
+view of an old clip should be the stored one. So the updated hasher's codes can be compared with
+stored codes, as in backward-compatible training (arXiv 2003.11942).
 """
 
 import tempfile
 from copy import deepcopy
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,13 @@ from chain.methods.base import Method, MethodConfig
 from chain.retrieval.codes import IDS, Codes, load_codes, pack, unpack
 from chain.training.encode import encode_store
 from chain.training.loop import train
-from chain.views.store import FeatureStore
+from chain.views.store import FeatureStore, gather
 
-SHARE = 0.25  # of the epochs that the hasher was trained for
-WEIGHT = 1.0  # of the agreement
-MARGIN = 0.5  # a value that is so far on the right side of 0 needs no correction
+# Chosen on validation queries of the demo (docs/choices.md).
+SHARE = 0.2  # of the epochs that the hasher was trained for
+RATE = 2.0  # times the rate at which it was trained
+WEIGHT = 3.0  # of the agreement
+MARGIN = 0.1  # a value that is so far on the right side of 0 needs no correction
 UPDATED = (
     "conmh",
     "chain",
@@ -37,20 +40,30 @@ UPDATED = (
 COMPARABLE = 0.25  # share of bits that may differ: a few by an update, half by another hasher
 
 
+class Held(NamedTuple):
+    """The old clips, to whose codes an update is held."""
+
+    bank: NDArray[np.float16]
+    """Features (M, V, D, F) of views of clips."""
+    rows: NDArray[np.int64]
+    """The row in the bank of each of the K old clips, (K,)."""
+    signs: Tensor
+    """Their stored codes as -1 and +1, (K, b)."""
+
+
 class Update(Method):
     """A trained method that goes on learning and is held to the codes that are stored."""
 
     Config = MethodConfig
 
-    def __init__(self, model: Method, signs: Tensor, epochs: int) -> None:
-        """Wrap `model`, which is changed; `signs` (M, b) are -1 and +1, or 0 where no code is
-        stored, for each of the M training clips."""
+    def __init__(self, model: Method, held: Held, epochs: int) -> None:
+        """Wrap `model`, which is changed. InputError if it learns nothing by gradient."""
         training = model.config.training
         if training is None:
             raise InputError(f"{type(model).__name__} learns nothing by gradient: no update")
-        shorter = training.model_copy(update={"epochs": epochs})
+        shorter = training.model_copy(update={"epochs": epochs, "lr": RATE * training.lr})
         super().__init__(model.config.model_copy(update={"training": shorter}), 0, model.bits)
-        self.model, self.signs = model, signs
+        self.model, self.held = model, held
         self.passed = max(0, training.epochs - epochs)
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
@@ -60,17 +73,18 @@ class Update(Method):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """What the method draws; clean frames (K, T, F) of the K old clips; their codes (K, b)."""
-        old = rows[(self.signs[rows] != 0).all(dim=1).numpy()]
-        clean = store.clean_frames(store.train[old], self.frames)
-        return (*self.model.draw(store, rows, random), clean, self.signs[old])
+        """What the method draws; views (B, T, F) of as many old clips; their codes (B, b)."""
+        own = self.model.draw(store, rows, random)
+        bank, places, signs = self.held
+        chosen = random.integers(len(places), size=len(rows))
+        views = random.integers(bank.shape[1], size=len(rows))
+        old = gather(bank, places[chosen], views, store.encoded_frames(self.frames))
+        return (*own, old, signs[chosen])
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        *own, clean, signs = batch
+        *own, old, signs = batch
         parts = self.model.losses(*own)
-        agreement = parts["loss"].new_zeros(())
-        if len(signs):  # networks may refuse a batch of nothing
-            agreement = F.relu(MARGIN - signs * self.model.encode(clean)).mean()
+        agreement = F.relu(MARGIN - signs * self.model.encode(old)).mean()
         return {**parts, "loss": parts["loss"] + WEIGHT * agreement, "agreement": agreement}
 
     def encode(self, features: Tensor) -> Tensor:
@@ -92,13 +106,13 @@ def fine_tune(
     if old.all() or not old.any():
         which = "every training clip has" if old.all() else "no training clip has"
         raise InputError(f"nothing to update: {which} a stored code")
-    chosen = _replayed(old, seed)
-    part = part_of(store, chosen)
-    none = np.zeros(stored.bits, np.int8)
-    signs = torch.from_numpy(np.stack([codes.get(ids[row], none) for row in chosen])).float()
+    signs = np.stack([codes[name] for name, there in zip(ids, old, strict=True) if there])
+    bank, rows = store.bank(getattr(model.config, "spatial", "none"))
+    held = Held(bank, rows[old], torch.from_numpy(signs).float())
+    part = part_of(store, _replayed(old, seed))
     model = deepcopy(model).requires_grad_(True)
     epochs = max(1, round(SHARE * model.config.training.epochs)) if model.config.training else 1
-    updated = Update(model, signs, epochs)
+    updated = Update(model, held, epochs)
     torch.manual_seed(seed)
     model.fit(part)
     with tempfile.TemporaryDirectory() as scratch:

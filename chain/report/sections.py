@@ -10,10 +10,26 @@ from chain.report.answer import claims_answer
 from chain.report.charts import Chart, method_series
 from chain.report.content import Figure, Section
 from chain.results.labels import dataset_label
-from chain.results.table import Table
+from chain.results.table import Table, read_tables
 
 GALLERY = "retrieved/retrieved.png"
 LOCAL_TASKS = "The local tasks"
+BENCHMARKS = {  # name -> heading and caption of its figure
+    "hasher": (
+        "The hasher",
+        "What each way to compute a code costs, measured by python -m benchmarks.hasher",
+    ),
+    "update": (
+        "Updates of the hasher",
+        "A third of the categories arrives late: the old hasher, its update, and one trained anew; "
+        "mean and sd over seeds, and processor seconds, measured by python -m benchmarks.update",
+    ),
+    "update_cnn": (
+        "Updates of the hasher, with the cost of a CNN",
+        "The same where each way pays for a CNN that is pre-trained on its clips, measured by "
+        "python -m benchmarks.update --cnn",
+    ),
+}
 FIGURES = {  # heading -> file and caption, in the order of the report
     "Retrieval": {
         "figures/map_strict.png": "mAP@K, strict protocol: mean and sd over seeds",
@@ -40,11 +56,13 @@ def report_sections(
     scores: pd.DataFrame,
     tables: Mapping[str, tuple[Table, ...]],
     plots: Path,
+    benchmarks: Sequence[Path],
 ) -> tuple[Section, ...]:
     """All sections that have something to show, the answer first.
 
     `tables` are those of the stages retrieval, claims, ablations, local_tasks, transfer and
-    cost, by these names; `plots` is the folder of the pictures that were drawn.
+    cost, by these names; `plots` is the folder of the pictures that were drawn, and `benchmarks`
+    are the folders of what benchmarks measured, one for each data set.
     """
     sensitivity = tuple(
         Figure(path, "Sensitivity to each parameter")
@@ -67,6 +85,7 @@ def report_sections(
             tables["transfer"],
         ),
         Section("Cost", tables=tables["cost"]),
+        *(one for folder in benchmarks for one in benchmark_sections(folder)),
     )
     return tuple(one for one in sections if one.tables or one.figures or one is sections[0])
 
@@ -118,3 +137,16 @@ def figure_sections(plots: Path, tables: Mapping[str, tuple[Table, ...]]) -> tup
         if drawn:
             sections.append(Section(heading, tables=tables.get(heading, ()), figures=drawn))
     return tuple(sections)
+
+
+def benchmark_sections(folder: Path) -> tuple[Section, ...]:
+    """A section for each benchmark of `BENCHMARKS` whose table and figure are in the folder."""
+    return tuple(
+        Section(
+            heading,
+            tables=read_tables(folder / f"{name}.json"),
+            figures=(Figure(folder / f"{name}.png", caption),),
+        )
+        for name, (heading, caption) in BENCHMARKS.items()
+        if (folder / f"{name}.json").exists() and (folder / f"{name}.png").exists()
+    )

@@ -25,7 +25,7 @@ class Result:
 
     image: NDArray[np.uint8]
     name: str
-    distance: int
+    distance: float
 
 
 def results(found: pd.DataFrame, clips: pd.DataFrame, frames: NDArray[np.uint8]) -> list[Result]:
@@ -61,9 +61,8 @@ def contact_sheet(query: NDArray[np.uint8], name: str, results: Sequence[Result]
         _draw(panel, query[frame], "")
     panels[0, 0].set_title(f"query: {shorten(drawable(name), 2 * LONGEST_NAME)}", loc="left")
     for rank, (panel, result) in enumerate(zip(panels[1:].flat, results, strict=False), start=1):
-        caption = (
-            f"{rank}: distance {result.distance}\n{shorten(drawable(result.name), LONGEST_NAME)}"
-        )
+        name = shorten(drawable(result.name), LONGEST_NAME)
+        caption = f"{rank}: distance {result.distance:.4g}\n{name}"
         _draw(panel, result.image, caption)
     return figure
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from small_methods import small
 
 from benchmarks.update import COLUMNS, late_clips, one_seed, table
+from chain.datasets.manifest import Roles
 from chain.methods import method_config
 from chain.pipeline.recipes import UNCHANGED, write_recipe
 from chain.views.store import FeatureStore
@@ -31,8 +31,6 @@ def test_a_third_of_the_categories_is_late(part, late):
 
 def test_three_ways_from_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params").mkdir()
-    (tmp_path / "params/tiny.yaml").write_text(yaml.safe_dump({"roles": {}}))
     config = method_config("conmh", small("conmh", epochs=4))
     write_recipe(Path("artifacts/recipes/tiny/conmh.json"), "conmh", {UNCHANGED: config}, {}, {})
     random = np.random.default_rng(0)
@@ -41,7 +39,7 @@ def test_three_ways_from_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     centres = 3 * random.normal(size=(6, 1, 8))
     clean = centres[np.arange(180) % 6] + random.normal(size=(180, 6, 8))
     store = FeatureStore(index_of(labels, splits), clean.astype(np.float16), np.arange(60), {})
-    rows = one_seed("tiny", "conmh", store, 0, own_cnn=False)
+    rows = one_seed("tiny", "conmh", store, Roles(), 0, own_cnn=False)
     assert list(rows) == ["old", "anew", "updated"]
     for way, found in rows.items():
         assert set(COLUMNS) - set(found) == ({"to stored"} if way == "anew" else set())
@@ -55,14 +53,13 @@ def test_the_table_and_its_ratios() -> None:
     old = {"all": 0.4, "early": 0.5, "late": 0.2, "to stored": 0.5, "seconds": 10.0}
     anew = {"all": 0.5, "early": 0.5, "late": 0.5, "seconds": 20.0}
     updated = {"all": 0.48, "early": 0.5, "late": 0.4, "to stored": 0.49, "seconds": 3.0}
-    printed = table([{"old": old, "anew": anew, "updated": updated}] * 2)
-    lines = printed.splitlines()
-    cells = ["old", *(f"{old[name]:.3f} ± 0.000" for name in COLUMNS[:-1]), "10 ± 0"]
-    assert lines[2] == f"| {' | '.join(cells)} |"
-    assert lines[3].endswith("| 0.500 ± 0.000 |  | 20 ± 0 |")
-    assert lines[-4:] == [
-        "* updated / anew, all: 0.96 (aim .95)",
-        "* updated / old, late: 2.00 (aim 1.1)",
-        "* cost, updated / anew: 0.15 (aim .2)",
-        "* to stored, updated − old: -0.010 (aim 0)",
-    ]
+    made = table([{"old": old, "anew": anew, "updated": updated}] * 2, "three ways")
+    assert made.header == ("way", *COLUMNS) and made.right == (False, *[True] * len(COLUMNS))
+    printed = [[cell.text for cell in row] for row in made.rows]
+    assert printed[0] == ["old", *(f"{old[name]:.3f} ± 0.000" for name in COLUMNS[:-1]), "10 ± 0"]
+    assert printed[1][-3:] == ["0.500 ± 0.000", "", "20 ± 0"]
+    assert made.note == (
+        "All queries, updated / anew: 0.96 (aim .95). Late ones, updated / old: 2.00 (aim 1.1). "
+        "Processor seconds, updated / anew: 0.15 (aim .2). Early queries against stored codes, "
+        "updated − old: -0.010 (aim 0)."
+    )

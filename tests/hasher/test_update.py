@@ -12,7 +12,7 @@ from tiny_hasher import TRAINED, tiny_store
 from chain import Hasher
 from chain.core.errors import InputError
 from chain.hasher import update as module
-from chain.hasher.update import Update, fine_tune, update
+from chain.hasher.update import Held, Update, fine_tune, update
 from chain.methods import method_class, method_config
 from chain.methods.base import Method, MethodConfig
 from chain.retrieval.codes import Codes, pack, save_codes, take
@@ -47,31 +47,37 @@ class Given(Method):
         return features.mean(dim=1)
 
 
-def given(signs: torch.Tensor) -> Update:
+def given(held: Held) -> Update:
     training = method_config("chain", small("chain")).training
-    return Update(Given(MethodConfig(frames=1, training=training), 2, 2), signs, epochs=1)
+    return Update(Given(MethodConfig(frames=1, training=training), 2, 2), held, epochs=1)
 
 
-def test_the_loss_by_hand():
-    clean = torch.tensor([[[0.2, -0.2]], [[0.9, -0.6]]])
+def test_the_loss_by_hand(monkeypatch):
+    monkeypatch.setattr(module, "MARGIN", 0.5)
+    monkeypatch.setattr(module, "WEIGHT", 3.0)
+    old = torch.tensor([[[0.2, -0.2]], [[0.9, -0.6]]])
     signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
-    parts = given(signs).losses(torch.tensor(2.0), clean, signs)
+    nothing = Held(np.zeros((0, 1, 1, 2), np.float16), np.arange(0), torch.zeros(0, 2))
+    parts = given(nothing).losses(torch.tensor(2.0), old, signs)
     assert float(parts["agreement"]) == pytest.approx((0.3 + 0.7 + 0 + 0) / 4)
-    assert float(parts["loss"]) == pytest.approx(2 + module.WEIGHT * 0.25)
-    parts = given(signs).losses(torch.tensor(2.0), clean[:0], signs[:0])
-    assert float(parts["loss"]) == 2
+    assert float(parts["loss"]) == pytest.approx(2 + 3 * 0.25)
 
 
-def test_a_batch_holds_the_old_clips_with_their_own_codes():
-    store, model = tiny_store(), trained("conmh")
-    signs = torch.zeros(TRAINED, 32)
-    signs[3], signs[7] = 1, -1
-    wrapped = Update(model, signs, epochs=1)
-    *_, clean, drawn = wrapped.draw(store, np.array([2, 3, 5, 7]), np.random.default_rng(0))
-    torch.testing.assert_close(clean, store.clean_frames(np.array([3, 7]), 4))
-    assert drawn[:, 0].tolist() == [1, -1]
-    batch = wrapped.draw(store, np.array([2, 5, 8]), np.random.default_rng(0))
-    assert float(wrapped.losses(*batch)["agreement"]) == 0  # no old clip is among them
+def test_a_batch_has_views_of_as_many_old_clips_with_their_own_codes():
+    store, model = tiny_store(), trained("chain")
+    bank, rows = store.bank("consistent")
+    signs = torch.arange(3.0)[:, None].expand(3, 32)
+    wrapped = Update(model, Held(bank, rows[[3, 7, 9]], signs), epochs=1)
+    seen = set()
+    for seed in range(20):
+        *_, views, drawn = wrapped.draw(store, np.array([2, 3, 5]), np.random.default_rng(seed))
+        assert views.shape[0] == drawn.shape[0] == 3
+        frames = store.encoded_frames(wrapped.frames)
+        for view, code in zip(views, drawn[:, 0].int().tolist(), strict=True):
+            stored = torch.from_numpy(bank[[3, 7, 9][code]][:, frames]).float()
+            (which,) = torch.nonzero((stored == view).all(dim=(1, 2)))
+            seen.add((code, int(which)))
+    assert len(seen) == 3 * bank.shape[1]
 
 
 @pytest.mark.parametrize("method", ["chain", "chain_plus", "conmh"])

@@ -5,14 +5,17 @@ import pandas as pd
 from chain.figures.style import METHOD_STYLES
 from chain.report.content import Figure
 from chain.report.sections import (
+    BENCHMARKS,
     FIGURES,
     GALLERY,
     LOCAL_TASKS,
+    benchmark_sections,
     figure_sections,
     opening_section,
     result_section,
 )
 from chain.results.map_tables import map_table
+from chain.results.table import Table, write_tables
 
 COLUMNS = ["dataset", "method", "bits", "k", "map_strict", "sd_strict"]
 SCORES = pd.DataFrame(
@@ -99,3 +102,15 @@ def test_the_opening_has_a_paragraph_for_each_answer_and_the_gallery(tmp_path: P
     assert opening.text == "One.\n\nTwo."
     assert [figure.path for figure in opening.figures] == [tmp_path / GALLERY]
     assert GALLERY not in [name for captions in FIGURES.values() for name in captions]
+
+
+def test_benchmarks_that_were_run_have_a_section(tmp_path: Path) -> None:
+    assert benchmark_sections(tmp_path) == ()
+    table = Table.of(pd.DataFrame({"way": ["old"], "all": ["0.5"]}))
+    for name in ("update", "hasher"):
+        write_tables(tmp_path / f"{name}.json", tmp_path / f"{name}.md", [table])
+    draw(tmp_path, "update.png", "other.png")
+    (found,) = benchmark_sections(tmp_path)
+    heading, caption = BENCHMARKS["update"]
+    assert found.heading == heading and found.tables == (table,)
+    assert found.figures == (Figure(tmp_path / "update.png", caption),)

@@ -31,7 +31,6 @@ from chain.training.encode import encode_store
 from chain.training.loop import build as build_model
 from chain.video.pack import DecodeConfig, pack_frames
 from chain.views.store import FeatureStore
-from stages import export_codes
 from stages import index as index_stage
 from stages import search as search_stage
 
@@ -358,16 +357,3 @@ def test_a_sheet_of_nothing():
 def test_names_that_the_font_cannot_draw_are_escaped():
     assert drawable("wave/été Ω 1") == "wave/été Ω 1"
     assert drawable("猫/1") == "\\u732b/1"
-
-
-def test_the_export_command(project):
-    pytest.importorskip("lancedb", reason="LanceDB is optional: requirements-scale.txt")
-    from chain.search.lancedb_table import nearest as nearest_in_table
-    from chain.search.lancedb_table import open_table
-
-    said = export_codes.export_codes("out")
-    assert said == "export_codes: 12 codes of 32 bits in table tiny_lsh_32 of out"
-    codes = codes_of_all_clips()
-    found = nearest_in_table(open_table(Path("out"), "tiny_lsh_32"), codes.codes[4], 1)
-    assert found["id"].tolist() == [codes.ids[4]]
-    assert found["path"].tolist() == [f"{codes.ids[4]}.mp4"]

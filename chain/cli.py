@@ -1,0 +1,244 @@
+"""The command `chain`: a collection of videos is filled, kept up to date and searched."""
+
+import os
+
+# A waiting thread sleeps at once, as in `stages/__init__.py`; torch reads this when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chain.collection import Collection, Segmenting, answers, group_answers
+from chain.collection.about import ABOUT
+from chain.collection.adding import Report
+from chain.collection.copies import duplicates
+from chain.collection.files import absolute, videos_at
+from chain.core.errors import InputError, errors_of_one_line
+
+app = typer.Typer(
+    help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+Folder = Annotated[
+    Path,
+    typer.Option("--collection", "-c", envvar="CHAIN_COLLECTION", help="the collection's folder"),
+]
+HERE, LOCAL = Path("collection"), "127.0.0.1"
+Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
+Engine = Annotated[
+    Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """End a command with one line if it can't go on, or was stopped by Ctrl-C."""
+    try:
+        with errors_of_one_line():
+            yield
+    except KeyboardInterrupt:
+        print("stopped; what was written stays", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+@one_line()
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="files, and folders of videos")],
+    collection: Folder = HERE,
+    hasher: Annotated[Path | None, typer.Option(help="of a new collection's codes")] = None,
+    segment: Annotated[float | None, typer.Option(help="its segments' length in seconds")] = None,
+    stride: Annotated[float | None, typer.Option(help="seconds from one to the next")] = None,
+    workers: Workers = 2,
+    engine: Engine = "threads",
+) -> None:
+    """Add videos; a collection that is not there is made. Only new or changed files are decoded."""
+    opened = open_or_create(collection, hasher, segment, stride)
+    tell(opened.add(paths, progress=True, workers=workers, engine=engine))
+
+
+@app.command()
+@one_line()
+def sync(
+    folder: Annotated[Path, typer.Argument(help="a folder of videos")],
+    collection: Folder = HERE,
+    workers: Workers = 2,
+    engine: Engine = "threads",
+) -> None:
+    """Add what is new in a folder, and forget what is gone from it."""
+    opened = Collection.open(collection)
+    tell(opened.sync(folder, progress=True, workers=workers, engine=engine))
+
+
+@app.command()
+@one_line()
+def remove(
+    paths: Annotated[list[Path], typer.Argument(help="files, and folders")],
+    collection: Folder = HERE,
+) -> None:
+    """Forget files, and all below folders. The files themselves stay."""
+    print(f"{Collection.open(collection).remove(paths)} removed")
+
+
+@app.command()
+@one_line()
+def status(collection: Folder = HERE, as_json: AsJson = False) -> None:
+    """Describe the collection in numbers, and list broken files."""
+    opened = Collection.open(collection)
+    found, broken = opened.status(), opened.broken()
+    if as_json:
+        rows = broken.to_dict("records")
+        print(json.dumps(asdict(found) | {"broken_files": rows}, indent=2))
+        return
+    print(f"videos    {found.videos}, {found.contents} of different content, {found.hours:.2f} h")
+    print(f"codes     {found.codes} of {found.bits} bits, by hasher {found.hasher}")
+    print(f"segments  {found.length:g} s long, one every {found.stride:g} s")
+    print(f"disk      {found.bytes / 2**20:.1f} MiB")
+    print(f"broken    {found.broken}")
+    for path, reason in zip(broken["path"], broken["reason"], strict=True):
+        print(f"  {path}: {reason}")
+
+
+@app.command()
+@one_line()
+def search(
+    videos: Annotated[list[str], typer.Argument(help="files, folders, or ids of the collection")],
+    collection: Folder = HERE,
+    k: Annotated[int, typer.Option(help="how many videos are found")] = 10,
+    max_distance: Annotated[float | None, typer.Option(help="in bits")] = None,
+    max_duration_ratio: Annotated[float | None, typer.Option(help="longer / shorter")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL on path, id, size, duration")] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    sheet: Annotated[Path | None, typer.Option(help="a PNG that shows what was found")] = None,
+) -> None:
+    """Find the videos most like a video or a part of one, and where in them."""
+    opened = Collection.open(collection)
+    queries = [one for name in videos for one in expanded(name)]
+    if sheet and len(queries) > 1:
+        raise InputError(f"--sheet: it shows one query, not {len(queries)}")
+    found = [
+        (query, opened.search(query, k, max_distance, max_duration_ratio, where))
+        for query in queries
+    ]
+    print((answers.as_json if as_json else answers.as_csv if as_csv else answers.as_text)(found))
+    if sheet:
+        from chain.collection.sheet import draw
+        from chain.figures.style import save
+
+        save(draw(opened, *found[0]), sheet)
+
+
+@app.command("duplicates")
+@one_line()
+def list_duplicates(
+    collection: Folder = HERE,
+    false_alarms: Annotated[float, typer.Option(help="pairs expected by chance")] = 0.1,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="find mirrored copies, too")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="find turned copies, too")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Find groups of copies: files that show the same at the same moments, at least in part."""
+    opened = Collection.open(collection)
+    found = duplicates(opened, false_alarms, mirrored, rotated, progress=True)
+    write = group_answers.as_json if as_json else group_answers.as_text
+    print((group_answers.as_csv if as_csv else write)(found, opened.videos()))
+
+
+@app.command()
+@one_line()
+def judge(
+    a: Annotated[str, typer.Argument(help="a file of the collection, or an id")],
+    b: Annotated[str, typer.Argument(help="another one")],
+    verdict: Annotated[Literal["copy", "not-a-copy"], typer.Argument()],
+    collection: Folder = HERE,
+) -> None:
+    """Say whether two videos are copies; `duplicates` remembers it."""
+    opened = Collection.open(collection)
+    id_of = opened.videos().set_index("path")["id"]
+    one, other = (str(id_of.get(absolute(name), name)) for name in (a, b))
+    opened.judge(one, other, verdict.replace("-", " "))
+
+
+@app.command()
+@one_line()
+def serve(
+    collection: Folder = HERE,
+    host: Annotated[str, typer.Option(help="other than this machine's own needs a token")] = LOCAL,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one")] = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="CHAIN_TOKEN", help="what visitors have to know")
+    ] = None,
+) -> None:
+    """Show a page to search the collection and judge copies, until Ctrl-C."""
+    from chain.page import serve
+
+    opened = Collection.open(collection)
+    serve.serve(
+        opened,
+        partial(duplicates, opened),
+        host,
+        port,
+        token,
+        lambda address: print(f"open {address}\nstop with Ctrl-C", flush=True),
+    )
+
+
+def expanded(query: str) -> list[str]:
+    """The videos of a folder, or the query itself."""
+    return videos_at([Path(query)]) if os.path.isdir(query) else [query]
+
+
+def open_or_create(
+    folder: Path, hasher: Path | None, length: float | None, stride: float | None
+) -> Collection:
+    """Open a collection, or make it if there is none.
+
+    Raises InputError if it is there already, with codes of another hasher or other segments.
+    """
+    usual = Segmenting()
+    if not (folder / ABOUT).exists():
+        wanted = Segmenting(length or usual.length, stride or usual.stride)
+        return Collection.create(folder, hasher or Path("artifacts/hasher"), wanted)
+    opened = Collection.open(folder)
+    if hasher and not opened.is_of(hasher):
+        raise InputError(
+            f"{folder}: its codes are of hasher {opened.hasher_id}, and can't be compared with "
+            f"those of {hasher}"
+        )
+    there = opened.segmenting
+    if (length or there.length, stride or there.stride) != (there.length, there.stride):
+        raise InputError(f"{folder}: its segments are {there.length:g} s, every {there.stride:g} s")
+    return opened
+
+
+def tell(report: Report) -> None:
+    """Print what was done; broken files go to stderr, one line each."""
+    for path, reason in report.broken:
+        print(f"broken: {path}: {reason}", file=sys.stderr)
+    counts = ("new", "changed", "moved", "unchanged", "removed")
+    parts = [f"{getattr(report, name)} {name}" for name in counts]
+    print(", ".join([*parts, f"{len(report.broken)} broken"]))
+
+
+def main() -> None:
+    """Run the command."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What `collection.json` says of a collection."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from chain.collection.segmenting import Segmenting
+from chain.core.errors import InputError
+from chain.core.params import Parameters, parse
+
+ABOUT = "collection.json"
+FORMAT = 1
+"""The version of the folder's format."""
+
+
+class About(Parameters):
+    """The content of `collection.json`."""
+
+    format: int
+    hasher: str
+    """The id of the hasher that made the codes."""
+    bits: Annotated[int, Field(ge=8, multiple_of=8)]
+    length: float
+    """Of a segment, in seconds."""
+    stride: float
+
+    @property
+    def segmenting(self) -> Segmenting:
+        """How long videos are cut into segments."""
+        return Segmenting(self.length, self.stride)
+
+
+def read_about(folder: Path) -> About:
+    """Read `collection.json`. Raises InputError if it is missing, damaged or of another format."""
+    path = folder / ABOUT
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder}: no such collection") from None
+    except (OSError, ValueError):
+        raise InputError(f"{path}: damaged, it is no JSON") from None
+    found = tree.get("format") if isinstance(tree, dict) else None
+    if found != FORMAT:
+        raise InputError(f"{path}: its format is {found!r}, this version reads {FORMAT}")
+    return parse(About, tree, "collection", path)

@@ -1,0 +1,111 @@
+"""Which videos have parts like those of a query, and where."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from chain.collection.calibration import Chance
+from chain.collection.segments import Segments
+
+NEAREST = 200  # codes that are looked at for each code of the query, at least
+
+
+@dataclass(frozen=True)
+class Match:
+    """One line of an answer."""
+
+    path: str
+    id: str
+    duration: float
+    """The length of the found video, in seconds."""
+    start: float
+    """Where in the found video the match starts, in seconds."""
+    end: float
+    query_start: float
+    """Where in the query it starts."""
+    query_end: float
+    distance: float
+    """The mean Hamming distance of the parts that match, in bits."""
+    chance: float
+    """The expected number of matches by chance that are as good, in a collection of this size."""
+
+
+@dataclass(frozen=True)
+class Chances:
+    """What distances mean in a collection."""
+
+    wholes: Chance
+    """Between codes of whole videos."""
+    parts: Chance
+    """Between codes of segments."""
+
+
+def match(
+    query: Segments, database: Segments, chances: Chances, stride: float, k: int
+) -> pd.DataFrame:
+    """Find the videos of `database` that are most like the one video of `query`.
+
+    * The code of the whole query is compared with those of whole videos.
+    * The codes of its segments are compared with those of segments. A video that has no segments
+      stands for one.
+    * Hits in one video at the same offset in time, within one stride, belong together. The more
+      there are and the nearer they are, the fewer such groups are expected by chance.
+
+    The `k` nearest codes of each code count, and NEAREST at least. Returns a row for each video
+    with a hit, the least likely by chance first: `video` (a position in `database.ids`), start,
+    end, query_start, query_end, distance, parts (how many parts of the query match), chance.
+    """
+    compared = len(database.wholes) + len(query.parts) * len(database.parts)
+    wholes = _groups(_hits(query.wholes, database.wholes, k), np.inf)
+    wholes["chance"] = chances.wholes.expected(wholes["distance"], compared)
+    parts = _groups(_hits(query.parts, database.parts, k), stride)
+    parts["chance"] = chances.parts.expected(parts["distance"], compared, parts["parts"])
+    found = pd.concat([parts, wholes], ignore_index=True)
+    best = found.sort_values(["chance", "distance", "video"], kind="stable")
+    return best.drop_duplicates("video", ignore_index=True)
+
+
+def nearest(
+    query: NDArray[np.uint8], database: NDArray[np.uint8], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The distances and rows (Q, k) of the codes of `database` (N, b / 8) nearest to each query."""
+    distances, rows = faiss.knn_hamming(query, database, min(k, len(database)))
+    return distances, rows
+
+
+def _hits(query: Segments, database: Segments, k: int) -> pd.DataFrame:
+    """The nearest codes of each code of the query, one a row."""
+    if len(database):
+        distances, rows = nearest(query.codes, database.codes, max(k, NEAREST))
+    else:
+        distances, rows = np.empty((len(query), 0), np.int32), np.empty((len(query), 0), np.int64)
+    asked = np.repeat(np.arange(len(query)), rows.shape[1])
+    rows = rows.reshape(-1)
+    return pd.DataFrame(
+        {
+            "video": database.owner[rows],
+            "start": database.start[rows],
+            "end": database.end[rows],
+            "query_start": query.start[asked],
+            "query_end": query.end[asked],
+            "distance": distances.reshape(-1),
+        }
+    )
+
+
+def _groups(hits: pd.DataFrame, stride: float) -> pd.DataFrame:
+    """Hits of one video at the same offset, one group a row."""
+    offset = ((hits["start"] - hits["query_start"]) / stride).round()
+    best = hits.assign(offset=offset).sort_values("distance", kind="stable")
+    best = best.drop_duplicates(["video", "offset", "query_start"])
+    return best.groupby(["video", "offset"], as_index=False).agg(
+        start=("start", "min"),
+        end=("end", "max"),
+        query_start=("query_start", "min"),
+        query_end=("query_end", "max"),
+        distance=("distance", "mean"),
+        parts=("distance", "size"),
+    )

@@ -1,0 +1,57 @@
+"""Which parts of a long video have a code of their own."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chain.core.errors import InputError
+
+SHORTEST = 0.2  # seconds
+LEEWAY = 1.1  # times as long as a segment; up to this, a video is not long
+
+
+@dataclass(frozen=True)
+class Segmenting:
+    """A video longer than `length` has a segment of that length every `stride` seconds.
+
+    One that is longer by less than a tenth has none.
+
+    Raises InputError unless SHORTEST <= stride <= length.
+    """
+
+    length: float = 4.0
+    stride: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not SHORTEST <= self.stride <= self.length < math.inf:
+            raise InputError(
+                f"segments: expected {SHORTEST} <= stride <= length in seconds, not a stride of "
+                f"{self.stride} and a length of {self.length}"
+            )
+
+    def segments(self, duration: float) -> NDArray[np.float64]:
+        """The start and end (n, 2) of each segment; the last one ends where the video ends.
+
+        A video that is not long has none.
+        """
+        if not self._is_long(duration):
+            return np.empty((0, 2))
+        last = duration - self.length
+        steps = math.ceil(last / self.stride - 0.1)  # a last step is at least a tenth of a stride
+        starts = np.append(self.stride * np.arange(steps), last)
+        return np.stack([starts, starts + self.length], axis=1)
+
+    def density(self, duration: float) -> int:
+        """How many times as many frames a long video needs as a short one.
+
+        It is the smallest odd number that gives a segment as many frames as a short video. Odd
+        multiples matter: the midpoints of D equal parts are among the midpoints of 3 D, 5 D, ...
+        """
+        if not self._is_long(duration):
+            return 1
+        return 2 * math.ceil((duration / self.length - 1) / 2) + 1
+
+    def _is_long(self, duration: float) -> bool:
+        return duration > LEEWAY * self.length

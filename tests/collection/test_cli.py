@@ -1,0 +1,129 @@
+"""The command `chain`, as a user types it."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from chain import cli
+from chain.cli import app
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    """`chain(*arguments)` runs the command on a collection of its own; returns its result."""
+    monkeypatch.setenv("CHAIN_COLLECTION", str(tmp_path / "collection"))
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def filled(chain, clip, hasher):
+    """The same, where the collection has three videos and a broken one."""
+    clip("a.mp4", 0), clip("long.mp4", 1, 2, 3)
+    folder = clip("b.mp4", 4).parent
+    (folder / "broken.mp4").write_bytes(b"nothing")
+    added = chain("add", folder, "--hasher", hasher, "--segment", 1.2, "--stride", 0.6)
+    assert added.stdout == "3 new, 0 changed, 0 moved, 0 unchanged, 0 removed, 1 broken\n"
+    assert f"broken: {folder}/broken.mp4: cannot be opened" in added.stderr
+    return chain
+
+
+def test_search_prints_text_json_and_csv(filled, clip):
+    query = clip("query/same.mp4", 1, 2, 3)
+    text = filled("search", query, "--k", 2).stdout.splitlines()
+    assert text[0] == str(query) and len(text) == 4
+    assert text[2].endswith("clips/long.mp4") and "0:00.0-0:03.6" in text[2]
+    (found,) = json.loads(filled("search", query, "--json").stdout)
+    assert found["query"] == str(query)
+    assert found["matches"][0]["path"].endswith("long.mp4")
+    table = list(csv.DictReader(io.StringIO(filled("search", query, "--csv").stdout)))
+    assert [row["path"] for row in table] == [one["path"] for one in found["matches"]]
+    assert float(table[0]["start"]) == pytest.approx(found["matches"][0]["start"])
+
+
+def test_a_folder_of_queries_and_limits(filled, clip):
+    clip("queries/x.mp4", 1), clip("queries/y.mp4", 4)
+    folder = clip("queries/z.mp4", 9).parent
+    found = json.loads(filled("search", folder, "--k", 1, "--json").stdout)
+    assert [Path(one["query"]).name for one in found] == ["x.mp4", "y.mp4", "z.mp4"]
+    assert [Path(one["matches"][0]["path"]).name for one in found[:2]] == ["long.mp4", "b.mp4"]
+    none = filled("search", folder / "x.mp4", "--where", "path LIKE '%none%'").stdout
+    assert none.splitlines()[1] == "nothing found"
+
+
+def test_a_contact_sheet(filled, clip, tmp_path):
+    filled("search", clip("q.mp4", 2), "--sheet", tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").format == "PNG"
+
+
+def test_status_remove_and_sync(filled, clip):
+    found = json.loads(filled("status", "--json").stdout)
+    assert (found["videos"], found["codes"], found["broken"]) == (3, 8, 1)
+    assert found["broken_files"][0]["path"].endswith("broken.mp4")
+    assert "videos    3, 3 of different content" in filled("status").stdout
+    path = clip("a.mp4", 0)
+    assert filled("remove", path).stdout == "1 removed\n"
+    clip("long.mp4", 1, 2, 3).unlink()
+    out = filled("sync", path.parent).stdout
+    assert out == "1 new, 0 changed, 0 moved, 1 unchanged, 1 removed, 1 broken\n"
+
+
+def test_bad_input_gives_one_line(filled, clip, tmp_path, hasher, make_another):
+    path = clip("a.mp4", 0)
+    for arguments, message in (
+        (["search", "none.mp4"], "none.mp4: no such file"),
+        (["search", tmp_path / "clips/broken.mp4"], "broken.mp4: cannot be opened"),
+        (["search", path, "--k", 0], "k: expected a number above 0"),
+        (["search", path, "--where", "nonsense = 1"], "nonsense"),
+        (["search", path, "-c", tmp_path / "none"], "none: no such collection"),
+        (["search", tmp_path / "clips", "--sheet", "x.png"], "--sheet: it shows one query"),
+        (["add", "none"], "none: no such file or folder"),
+        (["add", path, "--hasher", make_another], "can't be compared with those of"),
+        (["add", path, "--segment", 5], "its segments are 1.2 s, every 0.6 s"),
+        (["add", path, "-c", tmp_path / "clips"], "no collection"),
+        (["add", path, "-c", tmp_path / "new", "--hasher", tmp_path], "holds no hasher"),
+        (["sync", tmp_path / "gone"], "no such file or folder"),
+    ):
+        result = filled(*arguments, code=1)
+        (line,) = result.output.strip().splitlines()
+        assert line.startswith("error: ") and message in line
+
+
+@pytest.fixture
+def make_another(tmp_path):
+    from tiny_hasher import write_hasher
+
+    return write_hasher(tmp_path / "another", seed=2)
+
+
+def test_ctrl_c_is_one_line(filled, clip, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.Collection, "add", stop)
+    result = filled("add", clip("a.mp4", 0), code=130)
+    assert result.stderr == "stopped; what was written stays\n"
+
+
+def test_commands_without_networks_do_not_load_them(filled):
+    program = (
+        "import sys; from chain import cli\n"
+        "try: cli.app(['status'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules, 'torch'"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
