@@ -25,6 +25,7 @@ ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 ASF_HEADER = 2**16  # bytes, in which the properties of the file are found
 ASF_BROADCAST = 1  # the flag of a file that does not state its number of packets
+ASF_PACKET = b"\x82"  # says that two bytes of error correction follow
 FLV_TAGS = {8, 9, 18}  # sound, video, script
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 TS_PACKETS = (188, 192, 204)  # bytes: plain, with a time code, with a checksum
@@ -82,7 +83,7 @@ def _avi(file: BinaryIO, size: int, until: float) -> bool:
 
 
 def _asf(file: BinaryIO, size: int, until: float) -> bool:
-    """Windows Media: all packets are of one size, and begin with the same byte."""
+    """Windows Media: packets are of one size, and all have ASF_PACKET in front, or none."""
     header = file.read(min(size, ASF_HEADER))
     place = header.find(ASF_FILE)
     stated = header[place : place + 104]
@@ -103,7 +104,7 @@ def _asf(file: BinaryIO, size: int, until: float) -> bool:
         check(until)
         file.seek(start + number * length)
         firsts.add(file.read(1))
-    return len(firsts) <= 1
+    return firsts <= {ASF_PACKET} or ASF_PACKET not in firsts
 
 
 def _flv(file: BinaryIO, size: int, until: float) -> bool:
@@ -115,7 +116,7 @@ def _flv(file: BinaryIO, size: int, until: float) -> bool:
         if head[0] & 0x1F not in FLV_TAGS:
             return False
         place += 11 + int.from_bytes(head[1:], "big") + 4
-    return place == size
+    return place - size in (0, 4)  # the length of the last tag need not follow it
 
 
 def _ogg(file: BinaryIO, size: int, until: float) -> bool:

@@ -83,6 +83,19 @@ def test_sound_and_damaged_files(tmp_path: Path, suffix: str, options: dict[str,
             assert clip.damaged and 0 < clip.decoded <= FRAMES
 
 
+def test_ends_that_need_not_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "clip.flv"
+    content = write(path, {})
+    for left_out, whole_file in ((0, True), (1, False), (4, True), (5, False)):
+        path.write_bytes(content[: len(content) - left_out])
+        assert is_whole(path, "flv", time.monotonic() + 5) == whole_file
+    path = tmp_path / "clip.avi"
+    content = write(path, {})
+    for more, whole_file in ((b"JUNK\x01\0\0\0x", True), (b"JUNK\x03\0\0\0x", False)):
+        path.write_bytes(content + more)
+        assert is_whole(path, "avi", time.monotonic() + 5) == whole_file
+
+
 def test_av1_whose_decoder_says_nothing(tmp_path: Path, write_clip: Callable[..., Path]) -> None:
     path = write_clip(tmp_path / "clip.mp4", pictures()[:, :64, :96], codec="libsvtav1")
     assert not read_clip(path, 4, 32).damaged
