@@ -68,10 +68,11 @@ def file_id(path: Path) -> str:
     return file_sha256(path)[:ID_DIGITS]
 
 
-def on_threads(code: Code, workers: int) -> Look:
-    """A `Look` by threads of this process."""
+def on_threads(load: Callable[[], Code], workers: int) -> Look:
+    """A `Look` by threads of this process; `load` is called once there are files to look at."""
 
     def look_at(paths: Sequence[str], known: Container[str]) -> Iterator[Outcome]:
+        code = load()
         pool = ThreadPoolExecutor(workers)
         try:
             waiting = deque(pool.submit(look, path, known, code) for path in paths[:workers])
