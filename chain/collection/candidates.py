@@ -86,7 +86,7 @@ def picture_keys(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The keys (T, 8) of pictures (T, n, n): the signs of their 64 lowest frequencies."""
     waves = dctn(pictures, axes=(1, 2), norm="ortho")[:, :WAVES, :WAVES]
     waves[:, 0, 0] = 0  # how bright it is says nothing
-    return np.packbits(waves.reshape(len(waves), -1) > 0, axis=1)
+    return np.packbits(waves.reshape(-1, WAVES**2) > 0, axis=1)
 
 
 def _places(count: int) -> NDArray[np.int64]:
