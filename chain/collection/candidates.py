@@ -16,7 +16,7 @@ Pairs = set[tuple[int, int, Turn]]
 
 NEAREST = 20  # codes that are looked at for each code
 PER_CODE = 10.0  # chance matches of a code that are put up with
-PER_PICTURE = 0.05  # chance matches of a picture that are put up with
+PER_PICTURE = 0.2  # chance matches of a picture that are put up with
 PICTURES = 4  # pictures of a video that are looked up
 WAVES = 8  # frequencies in each direction; a picture's key has their square in bits
 BLOCK = 4096  # keys that are looked up at a time

@@ -23,7 +23,7 @@ LEAST = 0.88  # the similarity that a copy has at least, however few pairs there
 SAME = 0.99  # the same for videos in which nothing moves
 ALIKE = 0.3  # the least correlation of whole pictures, so that a moving logo makes no copy
 USUAL = (0.3, 0.35, 20.0)  # mean, deviation and number of the evidence that is known before
-HELD = 0.5  # a part below this share of the longer video is held by it
+HELD = 0.6  # a part below this share of the longer video is held by it
 TURNED = 512  # videos that are kept turned
 
 
@@ -46,7 +46,7 @@ class Pair:
     chance: float
     """The expected number of pairs of this collection that agree so well without being copies."""
     held: bool
-    """Whether the common part is less than half of the second one."""
+    """Whether the second one holds the first one and much more: less than .6 of it is common."""
 
 
 @dataclass(frozen=True)
