@@ -72,16 +72,16 @@ def on_threads(code: Code, workers: int) -> Look:
     """A `Look` by threads of this process."""
 
     def look_at(paths: Sequence[str], known: Container[str]) -> Iterator[Outcome]:
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                waiting = deque(pool.submit(look, path, known, code) for path in paths[:workers])
-                for path in paths[workers:]:
-                    outcome = waiting.popleft().result()
-                    waiting.append(pool.submit(look, path, known, code))
-                    yield outcome
-                for last in waiting:
-                    yield last.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        pool = ThreadPoolExecutor(workers)
+        try:
+            waiting = deque(pool.submit(look, path, known, code) for path in paths[:workers])
+            for path in paths[workers:]:
+                outcome = waiting.popleft().result()
+                waiting.append(pool.submit(look, path, known, code))
+                yield outcome
+            for last in waiting:
+                yield last.result()
+        finally:  # who stops in the middle need not wait for a long video
+            pool.shutdown(wait=False, cancel_futures=True)
 
     return look_at
