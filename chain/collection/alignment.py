@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import product
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chain.collection.descriptors import SIDE, thumbnails
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]
 Turn = Literal[
     "", "mirrored", "left", "right", "half", "mirrored left", "mirrored right", "flipped"
 ]
@@ -51,7 +51,8 @@ class Window(NamedTuple):
     def of(self, pictures: Array) -> Array:
         """That part of pictures (T, 12, 12), stretched to the same size."""
         down, across = _stretch(self.top, self.bottom), _stretch(self.left, self.right)
-        return down @ pictures @ across.T
+        part: Array = down @ pictures @ across.T
+        return part
 
 
 WHOLE = Window()
@@ -153,7 +154,8 @@ class Film:
     @cached_property
     def shows(self) -> NDArray[np.bool_]:
         """Which of its frames (T,) show a picture."""
-        return self.pictures.std(axis=(1, 2)) >= CONTRAST
+        shows: NDArray[np.bool_] = self.pictures.std(axis=(1, 2)) >= CONTRAST
+        return shows
 
     def through(self, window: Window) -> Array:
         """A part of its frames as vectors (T, 144)."""
@@ -176,7 +178,8 @@ def vectors(pictures: Array) -> Array:
     centred = flat - flat.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
     scale = np.float32(1 / np.sqrt(flat.shape[-1]))
-    return centred * (scale / np.maximum(deviation, CONTRAST))
+    scaled: Array = centred * (scale / np.maximum(deviation, CONTRAST))
+    return scaled
 
 
 def align(first: Film, second: Film) -> Alignment | None:
@@ -301,7 +304,7 @@ def _refined(best: Alignment, first: Film, second: Film) -> Alignment:
     for _ in range(ROUNDS):
         before = best
         for line, one, two in _moves(best, size, min(first.step, second.step), second.times.mean()):
-            best = _better(best, first, second, line, one, two)
+            best = _better(best, first, second, line, one, two) or best
         size *= 0.5 if best is before else 0.8
     return best
 
@@ -379,11 +382,12 @@ def _stretch(start: float, end: float) -> Array:
     """The matrix (12, 12) that stretches a part of a line of pixels to the whole line."""
     middles = start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)
     places = (middles * SIDE - 0.5).clip(0, SIDE - 1)
-    return np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0).astype(np.float32)
+    matrix: Array = np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0)
+    return matrix.astype(np.float32)
 
 
 @cache
 def _smooth() -> Array:
     """The matrix (12, 12) that smooths a line of pixels, since crops differ in what is sharp."""
-    matrix = np.eye(SIDE) / 2 + (np.eye(SIDE, k=1) + np.eye(SIDE, k=-1)) / 4
+    matrix: Array = np.eye(SIDE) / 2 + (np.eye(SIDE, k=1) + np.eye(SIDE, k=-1)) / 4
     return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -90,7 +90,7 @@ def test_the_span_of_what_agrees():
 @pytest.mark.parametrize("seed", range(6))
 def test_another_action_in_the_same_scene_is_no_copy(seed):
     first, other, copy = clip(seed, 10 + seed), clip(seed, 30 + seed), clip(seed, 10 + seed)
-    assert align(first, other).agreement.still > 0.6  # they look alike
+    assert align(first, other).agreement.still > 0.5  # they look alike
     assert similarity(first, other) < LEAST < 0.98 < similarity(first, copy)
 
 

@@ -268,6 +268,16 @@ def test_groups_have_their_files_and_verdicts(served: Running) -> None:
     ]
 
 
+def test_copies_are_found_again_only_if_something_else_is_asked(served: Running) -> None:
+    for rate in ("0.5", "0.5", "1", "0.5"):
+        served.ask("/api/copies", false_alarms=rate)
+    assert [asked["false_alarms"] for asked in served.asked] == [0.5, 1, 0.5]
+    served.collection.table = served.collection.table.head(2)
+    wait(lambda: served.ask("/api/collection").json["videos"] == 2)
+    served.ask("/api/copies", false_alarms="0.5")
+    assert len(served.asked) == 4
+
+
 @pytest.mark.parametrize("wrong", ["0", "-1", "nan", "inf", "x", "", "1e9"])
 def test_a_rate_that_makes_no_sense_is_refused(served: Running, wrong: str) -> None:
     answer = served.ask("/api/copies", false_alarms=wrong)

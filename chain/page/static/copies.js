@@ -82,7 +82,7 @@ function progress({ pairs }) {
 function listGroups(current) {
   byId("found").textContent = found.length ? plural(found.length, "group") : "No copies";
   byId("grouplist").replaceChildren(...found.map((group, place) => {
-    const [first] = group.videos[0];
+    const first = group.pairs.length ? fileOf(group, group.pairs[0].a) : group.videos[0][0];
     const link = make("a", { href: `#/copies/${place + 1}`, class: "row" }, strip(first.id),
       make("span", { class: "text" }, named(first.name),
         make("span", { class: "under" },
