@@ -268,6 +268,14 @@ def test_groups_have_their_files_and_verdicts(served: Running) -> None:
     ]
 
 
+def test_what_came_or_went_meanwhile_is_left_out_of_groups(served: Running) -> None:
+    a, b, new = id_of(1), id_of(2), id_of(77)
+    served.groups[:] = [group([a, b, new], pair(a, new), pair(a, b)), group([new])]
+    (one,) = served.ask("/api/copies").json["groups"]
+    assert [[file["id"] for file in files] for files in one["videos"]] == [[a], [b]]
+    assert [(pair["a"], pair["b"]) for pair in one["pairs"]] == [(a, b)]
+
+
 def test_copies_are_found_again_only_if_something_else_is_asked(served: Running) -> None:
     for rate in ("0.5", "0.5", "1", "0.5"):
         served.ask("/api/copies", false_alarms=rate)
