@@ -390,4 +390,5 @@ def _stretch(start: float, end: float) -> Array:
 def _smooth() -> Array:
     """The matrix (12, 12) that smooths a line of pixels, since crops differ in what is sharp."""
     matrix: Array = np.eye(SIDE) / 2 + (np.eye(SIDE, k=1) + np.eye(SIDE, k=-1)) / 4
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    return matrix.astype(np.float32)
