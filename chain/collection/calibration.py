@@ -153,7 +153,8 @@ def _before(bits: int, known: ArrayLike | None) -> NDArray[np.float64]:
     counts: NDArray[np.float64] = np.asarray(known, np.float64)
     if counts.shape != (bits + 1,) or not counts.sum():
         raise InputError(f"calibration: expected counts of {bits + 1} distances")
-    return counts * min(1.0, KNOWN / counts.sum())
+    counts = counts * min(1.0, KNOWN / float(counts.sum()))
+    return counts
 
 
 def _joined(counts: NDArray[np.float64], copies: float) -> NDArray[np.float64]:

@@ -235,12 +235,13 @@ def _groups(
     apart: set[tuple[str, str]],
 ) -> list[Group]:
     """Groups of ids, and of files with the same content."""
-    paths: dict[str, list[str]] = videos.groupby("id")["path"].apply(sorted).to_dict()
+    paths: dict[str, list[str]] = {}
+    for path, id in sorted(zip(videos["path"], videos["id"], strict=True)):
+        paths.setdefault(id, []).append(path)
     known = sorted((a, b, False) for a, b in joined if a in paths and b in paths)
     found = grouped([*known, *((pair.a, pair.b, pair.held) for pair in pairs)], apart)
-    found += [
-        [id] for id, files in sorted(paths.items()) if len(files) > 1 and id not in with_others
-    ]
+    alone = sorted(paths.keys() - {id for ids in found for id in ids})
+    found += [[id] for id in alone if len(paths[id]) > 1]
     return [
         Group(
             ids,
