@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +33,8 @@ Folder = Annotated[
     Path,
     typer.Option("--collection", "-c", envvar="CHAIN_COLLECTION", help="the collection's folder"),
 ]
-HERE = Path("collection")
+HERE, LOCAL = Path("collection"), "127.0.0.1"
+STOPPED = 130  # the exit code after Ctrl-C
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
     Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
@@ -49,7 +51,7 @@ def one_line() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         print("stopped; what was written stays", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(STOPPED)
 
 
 @app.command()
@@ -172,6 +174,30 @@ def judge(
     opened.judge(one, other, verdict.replace("-", " "))
 
 
+@app.command()
+@one_line()
+def serve(
+    collection: Folder = HERE,
+    host: Annotated[str, typer.Option(help="other than this machine's own needs a token")] = LOCAL,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one")] = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="CHAIN_TOKEN", help="what visitors have to know")
+    ] = None,
+) -> None:
+    """Show a page to search the collection and judge copies, until Ctrl-C."""
+    from chain.page import serve
+
+    opened = Collection.open(collection)
+    serve.serve(
+        opened,
+        partial(duplicates, opened),
+        host,
+        port,
+        token,
+        lambda address: print(f"open {address}\nstop with Ctrl-C", flush=True),
+    )
+
+
 def expanded(query: str) -> list[str]:
     """The videos of a folder, or the query itself."""
     return videos_at([Path(query)]) if os.path.isdir(query) else [query]
@@ -212,7 +238,13 @@ def tell(report: Report) -> None:
 def main() -> None:
     """Run the command."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == STOPPED:  # threads that still decode are not waited for
+            sys.stdout.flush()
+            os._exit(STOPPED)
+        raise
 
 
 if __name__ == "__main__":

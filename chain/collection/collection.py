@@ -131,7 +131,7 @@ class Collection:
 
             look = on_ray(self.folder / HASHER, self.segmenting, workers)
         else:
-            look = on_threads(lambda path: self.coder(path), workers)
+            look = on_threads(lambda: self.coder, workers)
         with self._writing():
             return add(self._tables, files, look, progress)
 

@@ -66,7 +66,7 @@ def test_killed_adds_end_in_the_same_contents(folder_of_clips, hasher, tmp_path)
     add(peaceful, folder_of_clips, 32)
     killed = new(tmp_path / "killed", hasher)
     random, died = np.random.default_rng(0), 0
-    for _ in range(4):
+    for _ in range(3):
         process = CONTEXT.Process(target=add, args=(killed, folder_of_clips, 1))
         process.start()
         while process.is_alive() and not (killed / "lock").stat().st_size:

@@ -1,0 +1,1 @@
+"""`chain serve`: a page on this machine to search a collection, watch matches and judge copies."""
