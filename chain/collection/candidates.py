@@ -91,7 +91,8 @@ def picture_keys(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _places(count: int) -> NDArray[np.int64]:
-    return np.unique(((np.arange(PICTURES) + 0.5) / PICTURES * count).astype(np.int64))
+    places = ((np.arange(PICTURES) + 0.5) / PICTURES * count).astype(np.int64)
+    return np.unique(places[places < count])
 
 
 def _sorted(first: NDArray[np.integer], second: NDArray[np.integer], turn: Turn) -> Pairs:

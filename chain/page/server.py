@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, one_line
 from chain.page import uploads
 from chain.page.answers import shown_groups, shown_match, shown_video
 from chain.page.listing import Listing, Video
@@ -114,7 +114,12 @@ class Server:
         ]
         app = Starlette(
             routes=routes,
-            exception_handlers={InputError: _tell, HTTPException: _tell, ClientDisconnect: _gone},
+            exception_handlers={
+                InputError: _tell,
+                OSError: _tell,
+                HTTPException: _tell,
+                ClientDisconnect: _gone,
+            },
         )
         app.router.redirect_slashes = False
         return app
@@ -274,6 +279,8 @@ async def _tell(request: Request, error: Exception) -> Response:
     """Answer with one line that says what is wrong."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
+    if isinstance(error, OSError):  # such as a full disk
+        return JSONResponse({"error": error.strerror or one_line(error)}, 500)
     return JSONResponse({"error": str(error)}, STATUS.get(type(error), 400))
 
 
