@@ -15,8 +15,8 @@ Pairs = set[tuple[int, int, Turn]]
 """Positions of two videos, the smaller first, and how the second one's picture is turned."""
 
 NEAREST = 20  # codes that are looked at for each code
-PER_CODE = 10.0  # chance matches of a code that are put up with
-PER_PICTURE = 0.2  # chance matches of a picture that are put up with
+PER_CODE = 20.0  # chance matches of a code that are put up with
+PER_PICTURE = 1.0  # frames that are near a picture by chance; a video has many alike
 PICTURES = 4  # pictures of a video that are looked up
 WAVES = 8  # frequencies in each direction; a picture's key has their square in bits
 BLOCK = 4096  # keys that are looked up at a time
