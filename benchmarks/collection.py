@@ -72,7 +72,8 @@ def fill(folder: Path, count: int) -> Tables:
 def flipped(codes: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
     """Codes with an eighth of their bits flipped."""
     masks = random.integers(0, 256, (3, *codes.shape), dtype=np.uint8)
-    return codes ^ masks[0] & masks[1] & masks[2]
+    flips: NDArray[np.uint8] = masks[0] & masks[1] & masks[2]
+    return codes ^ flips
 
 
 def median_ms(action: Callable[[int], Any]) -> float:

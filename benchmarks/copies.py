@@ -96,7 +96,7 @@ def pdq(files: Paths) -> dict[str, Distances]:
     def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
         apart = np.bitwise_count(one[:, None] ^ other[None]).sum(axis=2)
         near = apart <= NEAR
-        return 1 - max(near.any(axis=1).mean(), near.any(axis=0).mean())
+        return 1 - float(max(near.any(axis=1).mean(), near.any(axis=0).mean()))
 
     return matrices(files, hashes, distance)
 
@@ -104,7 +104,7 @@ def pdq(files: Paths) -> dict[str, Distances]:
 def video_hash(files: Paths) -> dict[str, Distances]:
     """The Hamming distance of the 64 bits of VideoHash."""
     made = import_module("videohash").VideoHash
-    import_module("PIL.Image").ANTIALIAS = Image.Resampling.LANCZOS  # its name before Pillow 10
+    vars(Image).setdefault("ANTIALIAS", Image.Resampling.LANCZOS)  # its name before Pillow 10
     return matrices(
         files,
         lambda path: int(made(path=str(path)).hash_hex, 16),

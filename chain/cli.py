@@ -34,6 +34,7 @@ Folder = Annotated[
     typer.Option("--collection", "-c", envvar="CHAIN_COLLECTION", help="the collection's folder"),
 ]
 HERE, LOCAL = Path("collection"), "127.0.0.1"
+STOPPED = 130  # the exit code after Ctrl-C
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
     Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
@@ -50,7 +51,7 @@ def one_line() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         print("stopped; what was written stays", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(STOPPED)
 
 
 @app.command()
@@ -237,7 +238,13 @@ def tell(report: Report) -> None:
 def main() -> None:
     """Run the command."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == STOPPED:  # threads that still decode are not waited for
+            sys.stdout.flush()
+            os._exit(STOPPED)
+        raise
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import product
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chain.collection.descriptors import SIDE, thumbnails
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]
 Turn = Literal[
     "", "mirrored", "left", "right", "half", "mirrored left", "mirrored right", "flipped"
 ]
@@ -32,6 +32,8 @@ FEWEST = 3.0  # frames with a picture that have to agree
 SHARE = 0.5  # of the shorter video that has to agree
 MOVES = 0.05  # how much the pictures change if their change is to count in full
 STILL = 0.02  # how much they change at most where nothing moves
+LONGEST = 256  # frames of the shorter video by which lines are looked for
+CELLS = 2_000_000  # frames of lines that are looked at in one step
 LOOKED_AT = 16  # frames of a video by which windows are ranked
 WINDOWS = 4  # windows that are looked through, besides the whole picture
 LINES = 16  # lines in time that are compared in full
@@ -51,7 +53,8 @@ class Window(NamedTuple):
     def of(self, pictures: Array) -> Array:
         """That part of pictures (T, 12, 12), stretched to the same size."""
         down, across = _stretch(self.top, self.bottom), _stretch(self.left, self.right)
-        return down @ pictures @ across.T
+        part: Array = down @ pictures @ across.T
+        return part
 
 
 WHOLE = Window()
@@ -100,6 +103,11 @@ class Alignment(NamedTuple):
     first: Window
     """What part of the first video's picture the second one shows; one of the two is whole."""
     second: Window
+
+    def inverse(self) -> "Alignment":
+        """The same, with the two videos exchanged."""
+        line = Line(-self.line.start / self.line.speed, 1 / self.line.speed)
+        return Alignment(self.agreement, line, self.second, self.first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +161,14 @@ class Film:
     @cached_property
     def shows(self) -> NDArray[np.bool_]:
         """Which of its frames (T,) show a picture."""
-        return self.pictures.std(axis=(1, 2)) >= CONTRAST
+        shows: NDArray[np.bool_] = self.pictures.std(axis=(1, 2)) >= CONTRAST
+        return shows
+
+    def middle(self) -> "Film":
+        """Its middle LONGEST frames, or all if it has no more."""
+        cut = max((len(self.times) - LONGEST) // 2, 0)
+        part = slice(cut, cut + LONGEST)
+        return replace(self, times=self.times[part], pictures=self.pictures[part]) if cut else self
 
     def through(self, window: Window) -> Array:
         """A part of its frames as vectors (T, 144)."""
@@ -176,7 +191,8 @@ def vectors(pictures: Array) -> Array:
     centred = flat - flat.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
     scale = np.float32(1 / np.sqrt(flat.shape[-1]))
-    return centred * (scale / np.maximum(deviation, CONTRAST))
+    scaled: Array = centred * (scale / np.maximum(deviation, CONTRAST))
+    return scaled
 
 
 def align(first: Film, second: Film) -> Alignment | None:
@@ -185,12 +201,14 @@ def align(first: Film, second: Film) -> Alignment | None:
     Offsets, speeds and crops are tried. The whole pictures come first, and if they agree closely,
     nothing else is tried.
     """
-    starts, speeds = _lines(first, second)
-    if min(first.shown, second.shown) < FEWEST or not len(starts):
+    if min(first.shown, second.shown) < FEWEST:
         return None
+    if second.length > first.length:
+        turned_round = align(second, first)
+        return turned_round and turned_round.inverse()
     best = None
     for windows in _windows(first, second):
-        for line in _likely(first, second, windows, starts, speeds):
+        for line in _likely(first, second, windows):
             best = _better(best, first, second, line, *windows)
         if best and windows == (WHOLE, WHOLE) and best.agreement.similarity >= CERTAIN:
             break
@@ -236,19 +254,21 @@ def span(alignment: Alignment, first: Film, second: Film) -> tuple[float, float,
     return low, high, max((low - start) / speed, 0.0), (high - start) / speed
 
 
-def _lines(first: Film, second: Film) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Starts and speeds (L,) of lines that join at least SHARE of the shorter video."""
+def _lines(first: Film, second: Film) -> Iterator[tuple[NDArray[np.float64], float]]:
+    """Starts (L,) and a speed of lines that join at least SHARE of the shorter video.
+
+    They come in blocks, so that a long video takes little memory.
+    """
     ratio = first.length / second.length
     step = min(first.step, second.step)
-    starts, speeds = [], []
-    for speed in {ratio, *SPEEDS} if 0.4 < ratio < 2.5 else SPEEDS:
+    most = CELLS // len(second.times)
+    for speed in dict.fromkeys((ratio, *SPEEDS) if ratio < 2.5 else SPEEDS):
         least = SHARE * min(first.length, second.length * speed)
         shift = first.start - speed * second.start
         low, high = shift - second.length * speed + least, shift + first.length - least
-        count = int((high - low) / step) + 2
-        starts.append(np.append(np.linspace(low, high, count), shift))
-        speeds.append(np.full(count + 1, speed))
-    return np.concatenate(starts), np.concatenate(speeds)
+        starts = np.append(np.linspace(low, high, int((high - low) / step) + 2), shift)
+        for block in range(0, len(starts), most):
+            yield starts[block : block + most], speed
 
 
 def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
@@ -257,10 +277,10 @@ def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
     known, matrices = _known_windows()
     ranked = []
     for film, other in ((first, second), (second, first)):
-        some = film.pictures[_some(len(film.times))]
+        some = film.pictures[_some(film, other)]
         parts = (matrices @ some.reshape(len(some), -1).T).swapaxes(1, 2)  # (W, T, 144)
         seen = vectors(parts.reshape(-1, SIDE, SIDE))
-        alike = (seen @ other.whole[_some(len(other.times))].T).reshape(len(known), len(some), -1)
+        alike = (seen @ other.whole[_some(other, film)].T).reshape(len(known), len(some), -1)
         shorter = 2 if film.length <= other.length else 1  # each frame of the shorter has a match
         found = alike.max(axis=shorter).mean(axis=1).tolist()
         ranked += [(fit, film is first, window) for fit, window in zip(found, known, strict=True)]
@@ -268,31 +288,33 @@ def _windows(first: Film, second: Film) -> Iterator[tuple[Window, Window]]:
         yield (window, WHOLE) if of_first else (WHOLE, window)
 
 
-def _likely(
-    first: Film,
-    second: Film,
-    windows: tuple[Window, Window],
-    starts: NDArray[np.float64],
-    speeds: NDArray[np.float64],
-) -> list[Line]:
+def _likely(first: Film, second: Film, windows: tuple[Window, Window]) -> list[Line]:
     """The lines on which frames are most alike, compared with how alike they are elsewhere.
 
     Half of them are found by all that frames share, and half by what they share beyond what each
-    shares with all frames of the other video.
+    shares with all frames of the other video. Of a long second video, the middle is looked at.
     """
-    alike = first.through(windows[0]) @ second.through(windows[1]).T
+    middle = second.middle()
+    alike = first.through(windows[0]) @ middle.through(windows[1]).T
     alike = alike - alike.mean()
     moving = alike - alike.mean(axis=0) - alike.mean(axis=1)[:, None]
-    at = starts[:, None] + speeds[:, None] * second.times
-    inside = _within(at, first)
-    low, high, share = _neighbours(first.times, at)
-    column = np.arange(len(second.times))
-    rows: list[int] = []
-    for likeness in (alike, moving):
-        along = (1 - share) * likeness[low, column] + share * likeness[high, column]
-        evidence = (along * inside).sum(axis=1) / np.sqrt(np.maximum(inside.sum(axis=1), 1))
-        rows += np.argsort(-evidence, kind="stable")[: LINES // 2].tolist()
-    return [Line(float(starts[row]), float(speeds[row])) for row in dict.fromkeys(rows)]
+    column = np.arange(len(middle.times))
+    starts, speeds, evidence = [], [], []
+    for block, speed in _lines(first, second):
+        at = block[:, None] + speed * middle.times
+        inside = _within(at, first)
+        low, high, share = _neighbours(first.times, at)
+        along = [
+            ((1 - share) * likeness[low, column] + share * likeness[high, column]) * inside
+            for likeness in (alike, moving)
+        ]
+        frames = np.sqrt(np.maximum(inside.sum(axis=1), 1))
+        evidence.append(np.stack([one.sum(axis=1) / frames for one in along]))
+        starts.append(block)
+        speeds.append(np.full(len(block), speed))
+    every = np.concatenate(starts), np.concatenate(speeds)
+    best = np.argsort(-np.concatenate(evidence, axis=1), axis=1, kind="stable")[:, : LINES // 2]
+    return [Line(*(float(one[row]) for one in every)) for row in dict.fromkeys(best.ravel())]
 
 
 def _refined(best: Alignment, first: Film, second: Film) -> Alignment:
@@ -301,7 +323,7 @@ def _refined(best: Alignment, first: Film, second: Film) -> Alignment:
     for _ in range(ROUNDS):
         before = best
         for line, one, two in _moves(best, size, min(first.step, second.step), second.times.mean()):
-            best = _better(best, first, second, line, one, two)
+            best = _better(best, first, second, line, one, two) or best
         size *= 0.5 if best is before else 0.8
     return best
 
@@ -361,8 +383,11 @@ def _between(frames: Array, times: NDArray[np.float64], at: NDArray[np.float64])
     return (1 - share)[:, None] * frames[low] + share[:, None] * frames[high]
 
 
-def _some(count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, LOOKED_AT).round().astype(np.int64))
+def _some(film: Film, other: Film) -> NDArray[np.int64]:
+    """Positions of some frames, of a longer video more."""
+    count = len(film.times)
+    most = LOOKED_AT if film.length <= other.length else 4 * LOOKED_AT
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
 
 
 @cache
@@ -379,11 +404,13 @@ def _stretch(start: float, end: float) -> Array:
     """The matrix (12, 12) that stretches a part of a line of pixels to the whole line."""
     middles = start + (np.arange(SIDE) + 0.5) / SIDE * (end - start)
     places = (middles * SIDE - 0.5).clip(0, SIDE - 1)
-    return np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0).astype(np.float32)
+    matrix: Array = np.maximum(1 - np.abs(places[:, None] - np.arange(SIDE)), 0)
+    return matrix.astype(np.float32)
 
 
 @cache
 def _smooth() -> Array:
     """The matrix (12, 12) that smooths a line of pixels, since crops differ in what is sharp."""
-    matrix = np.eye(SIDE) / 2 + (np.eye(SIDE, k=1) + np.eye(SIDE, k=-1)) / 4
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    matrix: Array = np.eye(SIDE) / 2 + (np.eye(SIDE, k=1) + np.eye(SIDE, k=-1)) / 4
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    return matrix.astype(np.float32)

@@ -1,6 +1,6 @@
 """Looking at files by Ray: each actor has a hasher of its own (`chain.engines.ray_data`)."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,18 +21,17 @@ def on_ray(hasher: Path, segmenting: Segmenting, workers: int) -> Look:
     uses_ray({"engine": "ray"})
     coder = partial(_coder, hasher.absolute(), segmenting, torch.get_num_threads())
 
-    def look_at(paths: Sequence[str], known: Container[str]) -> Iterator[Outcome]:
+    def look_at(paths: Sequence[str], known: Collection[str]) -> Iterator[Outcome]:
         from chain.engines.ray_data import computed_by_ray  # Ray takes seconds to load
 
-        there = frozenset(known) if isinstance(known, dict) else known
-        work = partial(_look, coder, list(paths), there)
+        work = partial(_look, coder, list(paths), frozenset(known))
         yield from computed_by_ray(work, range(len(paths)), workers, torch.cuda.is_available())
 
     return look_at
 
 
 def _look(
-    coder: "partial[VideoCoder]", paths: list[str], known: Container[str], rows: list[int]
+    coder: "partial[VideoCoder]", paths: list[str], known: Collection[str], rows: list[int]
 ) -> Iterator[Outcome]:
     return (look(paths[row], known, coder()) for row in rows)
 

@@ -136,7 +136,8 @@ def _distances(
     codes: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     different = np.bitwise_count(codes[first] ^ codes[second])
-    return different.sum(axis=1, dtype=np.int64)
+    distances: NDArray[np.int64] = different.sum(axis=1, dtype=np.int64)
+    return distances
 
 
 def _before(bits: int, known: ArrayLike | None) -> NDArray[np.float64]:
@@ -145,12 +146,15 @@ def _before(bits: int, known: ArrayLike | None) -> NDArray[np.float64]:
         total = (1 / SPREAD - 1) / 2
         ones = np.arange(bits + 1)
         ways = -np.log(bits + 1) - betaln(bits - ones + 1, ones + 1)
-        usual = np.exp(ways + betaln(ones + total, bits - ones + total) - betaln(total, total))
+        usual: NDArray[np.float64] = np.exp(
+            ways + betaln(ones + total, bits - ones + total) - betaln(total, total)
+        )
         return PRIOR * usual
-    counts = np.asarray(known, np.float64)
+    counts: NDArray[np.float64] = np.asarray(known, np.float64)
     if counts.shape != (bits + 1,) or not counts.sum():
         raise InputError(f"calibration: expected counts of {bits + 1} distances")
-    return counts * min(1.0, KNOWN / counts.sum())
+    counts = counts * min(1.0, KNOWN / float(counts.sum()))
+    return counts
 
 
 def _joined(counts: NDArray[np.float64], copies: float) -> NDArray[np.float64]:

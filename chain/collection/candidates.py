@@ -15,8 +15,8 @@ Pairs = set[tuple[int, int, Turn]]
 """Positions of two videos, the smaller first, and how the second one's picture is turned."""
 
 NEAREST = 20  # codes that are looked at for each code
-PER_CODE = 10.0  # chance matches of a code that are put up with
-PER_PICTURE = 0.05  # chance matches of a picture that are put up with
+PER_CODE = 20.0  # chance matches of a code that are put up with
+PER_PICTURE = 1.0  # frames that are near a picture by chance; a video has many alike
 PICTURES = 4  # pictures of a video that are looked up
 WAVES = 8  # frequencies in each direction; a picture's key has their square in bits
 BLOCK = 4096  # keys that are looked up at a time
@@ -33,13 +33,14 @@ WINDOWS = (
 """What another video may show of a picture."""
 
 
-def by_codes(codes: Segments) -> Pairs:
+def by_codes(codes: Segments, groups: NDArray[np.integer]) -> Pairs:
     """Pairs of videos with two near codes, of the whole or of segments.
 
     Near are those of the NEAREST codes that are at most at the distance within which PER_CODE
-    matches of each code are expected by chance.
+    matches of each code are expected by chance. `groups` (V,) numbers the groups of videos that are
+    known to be copies, whose distances are no chance.
     """
-    chance = Chance.fit(codes.codes, codes.owner)
+    chance = Chance.fit(codes.codes, groups[codes.owner])
     pairs: Pairs = set()
     for part in (codes.take(codes.whole), codes.take(codes.finest)):
         if len(part) < 2:
@@ -52,12 +53,12 @@ def by_codes(codes: Segments) -> Pairs:
     return pairs
 
 
-def by_pictures(films: Sequence[Film], turns: Sequence[Turn]) -> Pairs:
+def by_pictures(films: Sequence[Film], turns: Sequence[Turn], groups: NDArray[np.integer]) -> Pairs:
     """Pairs of videos of which two frames have nearly the same key.
 
     PICTURES frames of each video are looked up among all frames of the others, through WINDOWS and
     turned in each of the ways. Keys are near within the distance at which PER_PICTURE matches of a
-    key are expected by chance.
+    key are expected by chance, where `groups` (V,) is as above.
     """
     shown = [film.pictures[film.shows] for film in films]
     keys = [picture_keys(pictures) for pictures in shown]
@@ -65,7 +66,7 @@ def by_pictures(films: Sequence[Film], turns: Sequence[Turn]) -> Pairs:
     if len(np.unique(owner)) < 2:
         return set()
     every = np.concatenate(keys)
-    limit = int(Chance.fit(every, owner).distance_for(PER_PICTURE, len(every)))
+    limit = int(Chance.fit(every, groups[owner]).distance_for(PER_PICTURE, len(every)))
     index = faiss.IndexBinaryFlat(WAVES**2)
     index.add(every)
     some = [pictures[_places(len(pictures))] for pictures in shown]
@@ -76,7 +77,7 @@ def by_pictures(films: Sequence[Film], turns: Sequence[Turn]) -> Pairs:
             looked_up = picture_keys(window.of(turned(asked, turn)))
             for first in range(0, len(looked_up), BLOCK):
                 found = index.range_search(looked_up[first : first + BLOCK], max(limit, 0) + 1)
-                counts = np.diff(found[0].astype(np.int64))
+                counts: NDArray[np.int64] = np.diff(found[0]).astype(np.int64)
                 ones = np.repeat(who[first : first + BLOCK], counts)
                 pairs |= _sorted(ones, owner[found[2]], turn)
     return pairs
@@ -90,7 +91,8 @@ def picture_keys(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _places(count: int) -> NDArray[np.int64]:
-    return np.unique(((np.arange(PICTURES) + 0.5) / PICTURES * count).astype(np.int64))
+    places = ((np.arange(PICTURES) + 0.5) / PICTURES * count).astype(np.int64)
+    return np.unique(places[places < count])
 
 
 def _sorted(first: NDArray[np.integer], second: NDArray[np.integer], turn: Turn) -> Pairs:

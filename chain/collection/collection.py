@@ -104,7 +104,7 @@ class Collection:
         return cls(folder, read_about(folder))
 
     def is_of(self, hasher: Path) -> bool:
-        """Whether the codes are those of the hasher in a folder. Raises InputError if it is none."""
+        """Whether the codes are those of a hasher. Raises InputError if the folder holds none."""
         from chain.hasher.folder import parse_about
 
         return parse_about(hasher / HASHER_ABOUT).id == self.hasher_id
@@ -131,7 +131,7 @@ class Collection:
 
             look = on_ray(self.folder / HASHER, self.segmenting, workers)
         else:
-            look = on_threads(lambda path: self.coder(path), workers)
+            look = on_threads(lambda: self.coder, workers)
         with self._writing():
             return add(self._tables, files, look, progress)
 

@@ -3,27 +3,31 @@
 The first step finds pairs that may be copies, the second one compares their frames in time.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import get_args
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr
 from tqdm import tqdm
 
 from chain.collection.alignment import Agreement, Alignment, Film, Turn, align, span
 from chain.collection.candidates import Pairs, by_codes, by_pictures
 from chain.collection.collection import Collection
-from chain.collection.grouping import groups
+from chain.collection.grouping import grouped
+from chain.collection.segments import Segments
 from chain.core.errors import InputError
 
 LEAST = 0.88  # the similarity that a copy has at least, however few pairs there are
 SAME = 0.99  # the same for videos in which nothing moves
 ALIKE = 0.3  # the least correlation of whole pictures, so that a moving logo makes no copy
 USUAL = (0.3, 0.35, 20.0)  # mean, deviation and number of the evidence that is known before
-HELD = 0.5  # a part below this share of the longer video is held by it
+HELD = 0.6  # a part below this share of the longer video is held by it
+ROUNDS = 3  # of looking for candidates
 TURNED = 512  # videos that are kept turned
 
 
@@ -46,7 +50,7 @@ class Pair:
     chance: float
     """The expected number of pairs of this collection that agree so well without being copies."""
     held: bool
-    """Whether the common part is less than half of the second one."""
+    """Whether the second one holds the first one and much more: less than .6 of it is common."""
 
 
 @dataclass(frozen=True)
@@ -101,25 +105,50 @@ def duplicates(
         raise InputError(f"false alarms: expected a number above 0, not {false_alarms}")
     videos, judged = collection.videos(), collection.judgements()
     durations = videos.drop_duplicates("id").set_index("id")["duration"]
-    ids = sorted(durations.index)
+    ids: list[str] = sorted(durations.index.tolist())
     frames = collection.frames(ids)
     films = [Film.of(*frames[id]) for id in ids]
-    codes = collection.codes()
-    place = {id: row for row, id in enumerate(ids)}
     apart = _judged(judged, "not a copy")
-    candidates = {
-        (min(a, b), max(a, b), turn)
-        for one, other, turn in by_codes(codes)
-        for a, b in [(place.get(str(codes.ids[one]), -1), place.get(str(codes.ids[other]), -1))]
-        if a >= 0 <= b
-    }
-    candidates |= by_pictures(films, turns(mirrored, rotated))
-    candidates = {one for one in candidates if (ids[one[0]], ids[one[1]]) not in apart}
-    pairs = [
-        _pair(one, chance, ids, films, durations)
-        for one, chance in copies(compare(films, candidates, progress), false_alarms)
-    ]
-    return _grouped(pairs, videos, _judged(judged, "copy"), apart)
+    barred = {(ids.index(a), ids.index(b)) for a, b in apart if a in frames and b in frames}
+    codes = _of(collection.codes(), ids)
+    found = find(films, codes, turns(mirrored, rotated), false_alarms, barred, progress)
+    pairs = [_pair(one, chance, ids, films, durations) for one, chance in found]
+    return _groups(pairs, videos, _judged(judged, "copy"), apart)
+
+
+def find(
+    films: Sequence[Film],
+    codes: Segments,
+    turns: Sequence[Turn],
+    false_alarms: float,
+    barred: Container[tuple[int, int]] = (),
+    progress: bool = False,
+) -> list[tuple[Compared, float]]:
+    """Find pairs of films that are copies, as `copies` returns them.
+
+    `codes` are those of the films, in their order, and pairs in `barred` are left out. Copies that
+    are found tell better which distances are chance, so that further candidates come up. So it is
+    done up to ROUNDS times.
+    """
+    groups = np.arange(len(films))
+    seen: Pairs = set()
+    compared: list[Compared] = []
+    for _ in range(ROUNDS):
+        candidates = by_codes(codes, groups) | by_pictures(films, turns, groups)
+        new = {
+            (one, other, turn)
+            for one, other, turn in candidates - seen
+            if groups[one] != groups[other] and (one, other) not in barred
+        }
+        compared += compare(films, new, progress)
+        seen |= candidates
+        sure = copies(compared, false_alarms)
+        if not new:
+            break
+        links = np.array([(one.first, one.second) for one, _ in sure], np.int64).reshape(-1, 2).T
+        graph = coo_array((np.ones(links.shape[1]), tuple(links)), (len(films), len(films)))
+        groups = connected_components(graph, directed=False)[1]
+    return sure
 
 
 def turns(mirrored: bool, rotated: bool) -> list[Turn]:
@@ -186,23 +215,33 @@ def _pair(
     return Pair(a, b, start_a, end_a, start_b, end_b, one.turn, similarity, chance, held)
 
 
+def _of(codes: Segments, ids: Sequence[str]) -> Segments:
+    """The codes of the videos `ids`, which are sorted; owners are positions in it."""
+    there = np.isin(codes.ids, np.array(ids, np.str_))
+    kept = codes.take(there[codes.owner])
+    places = np.searchsorted(np.array(ids, np.str_), codes.ids).astype(np.int32)
+    return replace(kept, ids=np.array(ids, np.str_), owner=places[kept.owner])
+
+
 def _judged(judgements: pd.DataFrame, verdict: str) -> set[tuple[str, str]]:
     of = judgements[judgements["verdict"] == verdict]
     return set(zip(of["id_a"], of["id_b"], strict=True))
 
 
-def _grouped(
+def _groups(
     pairs: Sequence[Pair],
     videos: pd.DataFrame,
     joined: set[tuple[str, str]],
     apart: set[tuple[str, str]],
 ) -> list[Group]:
     """Groups of ids, and of files with the same content."""
-    paths = videos.groupby("id")["path"].apply(sorted).to_dict()
+    paths: dict[str, list[str]] = {}
+    for path, id in sorted(zip(videos["path"], videos["id"], strict=True)):
+        paths.setdefault(id, []).append(path)
     known = sorted((a, b, False) for a, b in joined if a in paths and b in paths)
-    found = groups([*known, *((pair.a, pair.b, pair.held) for pair in pairs)], apart)
-    grouped = {id for ids in found for id in ids}
-    found += [[id] for id, files in sorted(paths.items()) if len(files) > 1 and id not in grouped]
+    found = grouped([*known, *((pair.a, pair.b, pair.held) for pair in pairs)], apart)
+    alone = sorted(paths.keys() - {id for ids in found for id in ids})
+    found += [[id] for id in alone if len(paths[id]) > 1]
     return [
         Group(
             ids,

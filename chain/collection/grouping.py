@@ -6,7 +6,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def groups(
+def grouped(
     pairs: Sequence[tuple[str, str, bool]], apart: Iterable[tuple[str, str]]
 ) -> list[list[str]]:
     """Group what shares a stretch of video.

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,11 +42,11 @@ class Broken:
 
 Outcome: TypeAlias = Good | Broken
 Code: TypeAlias = Callable[[Path], Coded]
-Look: TypeAlias = Callable[[Sequence[str], Container[str]], Iterator[Outcome]]
+Look: TypeAlias = Callable[[Sequence[str], Collection[str]], Iterator[Outcome]]
 """A way to look at files, given their paths and the ids that are known; outcomes come in order."""
 
 
-def look(path: str, known: Container[str], code: Code) -> Outcome:
+def look(path: str, known: Collection[str], code: Code) -> Outcome:
     """Look at one file."""
     stamp = Stamp(-1, -1)
     try:
@@ -68,20 +68,21 @@ def file_id(path: Path) -> str:
     return file_sha256(path)[:ID_DIGITS]
 
 
-def on_threads(code: Code, workers: int) -> Look:
-    """A `Look` by threads of this process."""
+def on_threads(load: Callable[[], Code], workers: int) -> Look:
+    """A `Look` by threads of this process; `load` is called once there are files to look at."""
 
-    def look_at(paths: Sequence[str], known: Container[str]) -> Iterator[Outcome]:
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                waiting = deque(pool.submit(look, path, known, code) for path in paths[:workers])
-                for path in paths[workers:]:
-                    outcome = waiting.popleft().result()
-                    waiting.append(pool.submit(look, path, known, code))
-                    yield outcome
-                for last in waiting:
-                    yield last.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+    def look_at(paths: Sequence[str], known: Collection[str]) -> Iterator[Outcome]:
+        code = load()
+        pool = ThreadPoolExecutor(workers)
+        try:
+            waiting = deque(pool.submit(look, path, known, code) for path in paths[:workers])
+            for path in paths[workers:]:
+                outcome = waiting.popleft().result()
+                waiting.append(pool.submit(look, path, known, code))
+                yield outcome
+            for last in waiting:
+                yield last.result()
+        finally:  # who stops in the middle need not wait for a long video
+            pool.shutdown(wait=False, cancel_futures=True)
 
     return look_at

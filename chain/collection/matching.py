@@ -58,7 +58,8 @@ def match(
     with a hit, the least likely by chance first: `video` (a position in `database.ids`), start,
     end, query_start, query_end, distance, parts (how many parts of the query match), chance.
     """
-    compared = len(database.wholes) + len(query.parts) * len(database.parts)
+    twice = int(query.parts.whole.sum() * database.parts.whole.sum())  # as wholes and as parts
+    compared = len(database.wholes) + len(query.parts) * len(database.parts) - twice
     wholes = _groups(_hits(query.wholes, database.wholes, k), np.inf)
     wholes["chance"] = chances.wholes.expected(wholes["distance"], compared)
     parts = _groups(_hits(query.parts, database.parts, k), stride)

@@ -54,18 +54,27 @@ def number(value: float) -> float | None:
 def shown_groups(
     groups: Iterable["Group"], listing: Listing, judgements: "pd.DataFrame"
 ) -> list[Shown]:
-    """Groups of copies: the files of each content, and the pairs with their verdict if any."""
+    """Groups of copies: the files of each content, and the pairs with their verdict if any.
+
+    What `listing` does not have is left out, since it came or went in the meantime.
+    """
     columns = (judgements[name].tolist() for name in ("id_a", "id_b", "verdict"))
     verdicts = {frozenset((a, b)): verdict for a, b, verdict in zip(*columns, strict=True)}
-    return [
-        {
-            "videos": [[shown_video(file) for file in listing.files(id)] for id in group.ids],
-            "pairs": [
-                shown_pair(pair, verdicts.get(frozenset((pair.a, pair.b)))) for pair in group.pairs
-            ],
-        }
-        for group in groups
-    ]
+    shown = []
+    for group in groups:
+        files = {id: listing.files(id) for id in group.ids if listing.files(id)}
+        pairs = [pair for pair in group.pairs if pair.a in files and pair.b in files]
+        if files:
+            shown.append(
+                {
+                    "videos": [list(map(shown_video, same)) for same in files.values()],
+                    "pairs": [
+                        shown_pair(pair, verdicts.get(frozenset((pair.a, pair.b))))
+                        for pair in pairs
+                    ],
+                }
+            )
+    return shown
 
 
 def shown_pair(pair: "Pair", verdict: str | None) -> Shown:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from chain.core.errors import InputError
+from chain.core.errors import InputError, one_line
 from chain.page import uploads
 from chain.page.answers import shown_groups, shown_match, shown_video
 from chain.page.listing import Listing, Video
@@ -51,6 +51,14 @@ class Limits:
     upload_bytes: int = 2_000_000_000
     upload_seconds: float = 600.0
     search_seconds: float = 600.0
+
+
+class Asked(NamedTuple):
+    """How copies are looked for, as the parameters of `duplicates`."""
+
+    false_alarms: float
+    mirrored: bool
+    rotated: bool
 
 
 class NotThereError(InputError):
@@ -87,6 +95,7 @@ class Server:
         self.copies = ThreadPoolExecutor(1, "copies")
         self.uploading = asyncio.Lock()
         self._listing: tuple[float, Listing] | None = None
+        self._found: tuple[tuple[Asked, list[Video]], list[Group]] | None = None
 
     def app(self) -> Starlette:
         """The application, which nothing guards yet."""
@@ -105,7 +114,12 @@ class Server:
         ]
         app = Starlette(
             routes=routes,
-            exception_handlers={InputError: _tell, HTTPException: _tell, ClientDisconnect: _gone},
+            exception_handlers={
+                InputError: _tell,
+                OSError: _tell,
+                HTTPException: _tell,
+                ClientDisconnect: _gone,
+            },
         )
         app.router.redirect_slashes = False
         return app
@@ -160,11 +174,10 @@ class Server:
 
     async def groups(self, request: Request) -> Response:
         """Find the groups of copies, with `false_alarms` false pairs to expect among them."""
-        asked: dict[str, Any] = {"false_alarms": _rate(request)}
-        for turn in ("mirrored", "rotated"):
-            asked[turn] = request.query_params.get(turn) == "true"
-        found = await _in(self.copies, partial(self.find_copies, **asked))
+        turns = (request.query_params.get(name) == "true" for name in ("mirrored", "rotated"))
+        asked = Asked(_rate(request), *turns)
         listing = await run_in_threadpool(self.listing)
+        found = await _in(self.copies, partial(self._find, asked, listing.videos))
         verdicts = await run_in_threadpool(self.collection.judgements)
         return JSONResponse({"groups": shown_groups(found, listing, verdicts)})
 
@@ -207,6 +220,12 @@ class Server:
         if not files:
             raise NotThereError("the collection has no such video")
         return files
+
+    def _find(self, asked: Asked, videos: list[Video]) -> list["Group"]:
+        """Find copies, unless they were found last: it takes long in a large collection."""
+        if self._found is None or self._found[0] != (asked, videos):
+            self._found = (asked, videos), self.find_copies(**asked._asdict())
+        return self._found[1]
 
     def _judge(self, a: str, b: str, verdict: str) -> None:
         self.collection.judge(self._known(a)[0].id, self._known(b)[0].id, verdict)
@@ -260,6 +279,8 @@ async def _tell(request: Request, error: Exception) -> Response:
     """Answer with one line that says what is wrong."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
+    if isinstance(error, OSError):  # such as a full disk
+        return JSONResponse({"error": error.strerror or one_line(error)}, 500)
     return JSONResponse({"error": str(error)}, STATUS.get(type(error), 400))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from moving_scenes import SIDE, every, film, shoot
 
+from chain.collection import alignment
 from chain.collection.alignment import (
     WHOLE,
     Film,
@@ -90,7 +91,7 @@ def test_the_span_of_what_agrees():
 @pytest.mark.parametrize("seed", range(6))
 def test_another_action_in_the_same_scene_is_no_copy(seed):
     first, other, copy = clip(seed, 10 + seed), clip(seed, 30 + seed), clip(seed, 10 + seed)
-    assert align(first, other).agreement.still > 0.6  # they look alike
+    assert align(first, other).agreement.still > 0.5  # they look alike
     assert similarity(first, other) < LEAST < 0.98 < similarity(first, copy)
 
 
@@ -187,3 +188,24 @@ def test_turns_are_eight_and_their_inverses_are_known():
 def test_a_film_of_one_frame_has_nothing_to_compare():
     assert align(clip(0, 0, TIMES[:1]), clip()) is None
     assert isinstance(clip(0, 0, TIMES[:1]), Film)
+
+
+def test_a_clip_is_found_in_a_long_film_in_little_memory(monkeypatch):
+    monkeypatch.setattr(alignment, "CELLS", 500)
+    parts = [shoot(10 + number, number, every(0.25, 0, 5)) for number in range(12)]
+    times = every(0.25, 0, 60)
+    long = film(np.concatenate([*parts[:7], shoot(0, 0, every(0.25, 0, 5)), *parts[8:]]), times)
+    found = align(clip(), long)
+    assert found.agreement.similarity > 0.98
+    assert span(found, clip(), long)[2:] == pytest.approx((35, 39), abs=0.3)
+    monkeypatch.setattr(alignment, "LONGEST", 32)  # the middle 8 of 60 seconds
+    assert align(long, long).agreement.similarity > 0.99
+
+
+def test_the_inverse_of_an_alignment():
+    part = film(shoot(0, 0, every(0.1, 1, 3.5)), every(0.1, 0, 2.5) / 1.25)
+    one, other = align(clip(), part), align(part, clip())
+    assert other == one.inverse() and one.inverse().inverse().line == pytest.approx(one.line)
+    assert span(one, clip(), part) == pytest.approx(
+        (*span(other, part, clip())[2:], *span(other, part, clip())[:2]), abs=1e-6
+    )

@@ -1,32 +1,32 @@
 """From pairs to groups."""
 
-from chain.collection.grouping import groups
+from chain.collection.grouping import grouped
 
 
 def test_pairs_join_to_components():
     pairs = [("a", "b", False), ("c", "d", False), ("b", "e", False)]
-    assert groups(pairs, []) == [["a", "b", "e"], ["c", "d"]]
-    assert groups([], []) == []
+    assert grouped(pairs, []) == [["a", "b", "e"], ["c", "d"]]
+    assert grouped([], []) == []
 
 
 def test_what_was_judged_apart_stays_apart_also_through_a_third():
     pairs = [("a", "c", False), ("b", "c", False), ("c", "d", False)]
-    assert groups(pairs, [("a", "b")]) == [["a", "c", "d"]]  # the surer pair comes first
-    assert groups(pairs[::-1], [("b", "a")]) == [["b", "c", "d"]]
-    assert groups([("a", "b", False)], [("a", "b")]) == []
+    assert grouped(pairs, [("a", "b")]) == [["a", "c", "d"]]  # the surer pair comes first
+    assert grouped(pairs[::-1], [("b", "a")]) == [["b", "c", "d"]]
+    assert grouped([("a", "b", False)], [("a", "b")]) == []
 
 
 def test_what_holds_two_others_is_with_each_and_joins_them_not():
     pairs = [("x", "long", True), ("y", "long", True), ("x", "x2", False)]
-    assert groups(pairs, []) == [["long", "x", "x2"], ["long", "y"]]
+    assert grouped(pairs, []) == [["long", "x", "x2"], ["long", "y"]]
 
 
 def test_copies_of_the_longer_one_hold_it_too():
     pairs = [("long", "long2", False), ("third", "long", True)]
-    assert groups(pairs, []) == [["long", "long2", "third"]]
-    assert groups(pairs, [("third", "long2")]) == [["long", "long2"]]
+    assert grouped(pairs, []) == [["long", "long2", "third"]]
+    assert grouped(pairs, [("third", "long2")]) == [["long", "long2"]]
 
 
 def test_groups_within_groups_are_left_out():
     pairs = [("a", "b", False), ("part", "a", True), ("part", "b", True)]
-    assert groups(pairs, []) == [["a", "b", "part"]]
+    assert grouped(pairs, []) == [["a", "b", "part"]]

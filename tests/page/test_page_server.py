@@ -1,5 +1,7 @@
 """What the server answers, asked over a real socket."""
 
+import errno
+import os
 import socket
 import tempfile
 import threading
@@ -14,7 +16,7 @@ from pretend_collection import PretendCollection, id_of, matches_of, table_of
 from running_server import Running, Serve, group, pair
 
 from chain.page.server import Limits
-from chain.page.uploads import PREFIX
+from chain.page.uploads import PREFIX, remove_abandoned
 
 HOSTILE = '<img src=x onerror="window.broken=1">.mp4'
 
@@ -175,6 +177,31 @@ def test_a_search_that_takes_too_long_is_told(serve: Serve, tmp_path: Path) -> N
     assert left_behind() == before
 
 
+def test_a_full_disk_is_told_in_one_line(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive(*given: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/somewhere")
+
+    monkeypatch.setattr("chain.page.uploads.receive", receive)
+    before = left_behind()
+    answer = served.ask("/api/nearest", "POST", b"x", name="a.mp4")
+    assert (answer.status, answer.json) == (500, {"error": "No space left on device"})
+    assert left_behind() == before
+
+
+def test_what_a_killed_server_left_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new, other = (tmp_path / name for name in (f"{PREFIX}a", f"{PREFIX}b", "other"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "video.mp4").write_bytes(b"x")
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    remove_abandoned()
+    assert sorted(tmp_path.iterdir()) == sorted([new, other])
+
+
 def test_files_are_served_by_ranges(served: Running, clip: Path) -> None:
     content = clip.read_bytes()
     whole = served.ask(f"/video/{id_of(1)}")
@@ -266,6 +293,24 @@ def test_groups_have_their_files_and_verdicts(served: Running) -> None:
         {"a": a, "b": b, **times, "chance": 0.001, "turn": "", "verdict": None},
         {"a": c, "b": b, **times, "chance": 0.01, "turn": "mirrored", "verdict": "not a copy"},
     ]
+
+
+def test_what_came_or_went_meanwhile_is_left_out_of_groups(served: Running) -> None:
+    a, b, new = id_of(1), id_of(2), id_of(77)
+    served.groups[:] = [group([a, b, new], pair(a, new), pair(a, b)), group([new])]
+    (one,) = served.ask("/api/copies").json["groups"]
+    assert [[file["id"] for file in files] for files in one["videos"]] == [[a], [b]]
+    assert [(pair["a"], pair["b"]) for pair in one["pairs"]] == [(a, b)]
+
+
+def test_copies_are_found_again_only_if_something_else_is_asked(served: Running) -> None:
+    for rate in ("0.5", "0.5", "1", "0.5"):
+        served.ask("/api/copies", false_alarms=rate)
+    assert [asked["false_alarms"] for asked in served.asked] == [0.5, 1, 0.5]
+    served.collection.table = served.collection.table.head(2)
+    wait(lambda: served.ask("/api/collection").json["videos"] == 2)
+    served.ask("/api/copies", false_alarms="0.5")
+    assert len(served.asked) == 4
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "nan", "inf", "x", "", "1e9"])

@@ -72,7 +72,7 @@ async function find(asked) {
 }
 
 const judged = (group) => group.pairs.filter(({ verdict }) => verdict).length;
-const fileOf = (group, id) => group.videos.map(([first]) => first).find((file) => file?.id === id);
+const fileOf = (group, id) => group.videos.map(([first]) => first).find((file) => file.id === id);
 
 function progress({ pairs }) {
   if (!pairs.length) return "the same file";
@@ -82,7 +82,7 @@ function progress({ pairs }) {
 function listGroups(current) {
   byId("found").textContent = found.length ? plural(found.length, "group") : "No copies";
   byId("grouplist").replaceChildren(...found.map((group, place) => {
-    const [first] = group.videos[0];
+    const first = group.pairs.length ? fileOf(group, group.pairs[0].a) : group.videos[0][0];
     const link = make("a", { href: `#/copies/${place + 1}`, class: "row" }, strip(first.id),
       make("span", { class: "text" }, named(first.name),
         make("span", { class: "under" },
@@ -140,7 +140,7 @@ function pairList(group, current) {
   return make("ol", { class: "pairs" }, ...pairs.map(({ a, b, verdict }, place) => {
     const link = make("a", { href: `#/copies/${group + 1}/${place + 1}`, class: "row pair" },
       strip(a), strip(b),
-      make("span", { class: "text" }, named(fileOf(found[group], a)?.name ?? a), named(fileOf(found[group], b)?.name ?? b),
+      make("span", { class: "text" }, named(fileOf(found[group], a).name), named(fileOf(found[group], b).name),
         make("span", { class: verdict ? `badge ${verdict === "copy" ? "c" : "n"}` : "badge" }, verdict ?? "not judged")));
     if (place === current) link.setAttribute("aria-current", "true");
     return make("li", {}, link);

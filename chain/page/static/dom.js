@@ -57,9 +57,11 @@ export function length(seconds) {
   return `${FINE.format(seconds / 3600)} h`;
 }
 
+export const isWhole = (start, end, duration) => start <= 0.1 && end >= duration - 0.1;
+
 // Which part of a video: "whole, 4.2 s", "0.3 to 0.8 s of 4.2 s" or "1:20 to 2:05 of 30:00".
 export function span(start, end, duration) {
-  if (!(start > 0.05 || end < duration - 0.05)) return `whole, ${length(duration)}`;
+  if (isWhole(start, end, duration)) return `whole, ${length(duration)}`;
   if (duration < 60) return `${FINE.format(start)} to ${FINE.format(end)} s of ${FINE.format(duration)} s`;
   return `${clock(start)} to ${clock(end)} of ${clock(duration)}`;
 }

@@ -121,7 +121,7 @@ function present(query, matches) {
   matches.forEach((match, place) => {
     const beyond = match.chance !== null && match.chance >= CHANCE;
     const before = place ? matches[place - 1].chance : 0;
-    if (beyond && !(before >= CHANCE)) cards.append(divider());
+    if (beyond && !(before >= CHANCE)) cards.append(divider(place));
     cards.append(make("li", { class: beyond ? "beyond" : "" }, card(match, place)));
   });
   const heading = make("div", { class: "heading" },
@@ -143,8 +143,9 @@ function change(event) {
   window.dispatchEvent(new HashChangeEvent("hashchange")); // search again
 }
 
-function divider() {
-  return make("li", { class: "divider" }, "From here on, chance alone gives a match as near as these.");
+function divider(place) {
+  const text = "hance alone gives a match as near as these.";
+  return make("li", { class: "divider" }, place ? `From here on, c${text}` : `C${text}`);
 }
 
 function legend() {
@@ -165,7 +166,7 @@ function card(match, place) {
 
 function numbers(match) {
   return make("span", { class: "numbers" },
-    make("span", {}, make("b", {}, bits(match.distance)), " bits"),
+    make("span", {}, make("b", {}, bits(match.distance)), match.distance === 1 ? " bit" : " bits"),
     match.chance === null ? null : make("span", { class: `chance ${strength(match.chance)}` }, `${chances(match.chance)} by chance`));
 }
 

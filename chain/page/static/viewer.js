@@ -1,12 +1,12 @@
 // Two videos side by side, each with its place in time, played together or alone.
 
-import { bytes, length, make, named, span, strip } from "./dom.js";
+import { bytes, isWhole, length, make, named, span, strip } from "./dom.js";
 
 // shown: {role, name, folder, id?, source, start, end, duration}; times are in seconds.
 function pane(shown) {
   const { start, end } = shown;
   const part = Number.isFinite(start) && Number.isFinite(end);
-  const whole = !part || (start <= 0.05 && end >= shown.duration - 0.05);
+  const whole = !part || isWhole(start, end, shown.duration);
   const source = whole ? shown.source : `${shown.source}#t=${start.toFixed(2)},${end.toFixed(2)}`;
   const video = make("video", {
     src: source, controls: true, playsinline: true, preload: "metadata", "aria-label": `${shown.role}: ${shown.name}`,

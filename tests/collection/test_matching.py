@@ -1,0 +1,84 @@
+"""Matches against a slow twin, and by hand."""
+
+import numpy as np
+import pytest
+
+from chain.collection.calibration import Chance
+from chain.collection.matching import Chances, match
+from chain.collection.segments import Segments
+
+BYTES, STRIDE = 4, 2.0
+
+
+def segments(lengths, seed=0):
+    """Random codes of videos that have so many segments each, besides the whole one."""
+    random, rows = np.random.default_rng(seed), []
+    for video, parts in enumerate(lengths):
+        end = STRIDE * (parts + 1) if parts else 3.0
+        rows.append((video, 0.0, end, True))
+        rows += [(video, STRIDE * part, STRIDE * part + 4, False) for part in range(parts)]
+    owner, start, end, whole = map(np.array, zip(*rows, strict=True))
+    codes = random.integers(0, 256, (len(rows), BYTES), dtype=np.uint8)
+    ids = np.array([f"{video:032x}" for video in range(len(lengths))])
+    return Segments(
+        ids, owner.astype(np.int32), start.astype(np.float32), end.astype(np.float32), whole, codes
+    )
+
+
+def chances(database):
+    return Chances(
+        Chance.fit(database.wholes.codes, database.wholes.owner),
+        Chance.fit(database.parts.codes, database.parts.owner),
+    )
+
+
+def slow_twin(query, database, meaning):
+    """The least chance of each video, pair by pair."""
+    groups = {}
+    for kind in ("wholes", "parts"):
+        asked, there = getattr(query, kind), getattr(database, kind)
+        for q in range(len(asked)):
+            for d in range(len(there)):
+                distance = bin(int.from_bytes(asked.codes[q] ^ there.codes[d])).count("1")
+                shift = round(float(there.start[d] - asked.start[q]) / STRIDE)
+                key = kind, int(there.owner[d]), shift if kind == "parts" else 0
+                group = groups.setdefault(key, {})
+                group[q] = min(group.get(q, 99), distance)
+    both = len(database.wholes) * len(query.wholes) + len(query.parts) * len(database.parts)
+    both -= sum(query.parts.whole) * sum(database.parts.whole)
+    least = {}
+    for (kind, video, _), group in groups.items():
+        mean = np.mean(list(group.values()))
+        chance = float(getattr(meaning, kind).expected(mean, both, len(group)))
+        least[video] = min(least.get(video, np.inf), chance)
+    return least
+
+
+@pytest.mark.parametrize("lengths", [[0], [4]])
+def test_chances_are_those_of_the_slow_twin(lengths):
+    query, database = segments(lengths, 1), segments([0, 3, 5, 0, 1, 4])
+    meaning = chances(database)
+    found = match(query, database, meaning, STRIDE, 10)
+    assert dict(zip(found["video"], found["chance"], strict=True)) == pytest.approx(
+        slow_twin(query, database, meaning)
+    )
+    assert found["chance"].is_monotonic_increasing
+
+
+def test_a_part_is_found_where_it_is():
+    database = segments([5, 6, 0, 4])
+    film = database.take(database.owner == 1)
+    query = segments([2], 1)
+    codes = query.codes.copy()
+    codes[1:] = film.codes[3:5]  # the segments that start after 4 and 6 seconds
+    query = Segments(query.ids, query.owner, query.start, query.end, query.whole, codes)
+    best = match(query, database, chances(database), STRIDE, 10).iloc[0]
+    assert (best["video"], best["distance"], best["parts"]) == (1, 0, 2)
+    assert (best["start"], best["end"]) == (4, 10)
+    assert (best["query_start"], best["query_end"]) == (0, 6)
+
+
+def test_an_empty_database():
+    query, database = segments([2]), segments([3])
+    empty = database.take(np.zeros(len(database), bool))
+    assert match(query, empty, chances(database), STRIDE, 10).empty
