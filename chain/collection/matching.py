@@ -56,7 +56,8 @@ def match(
 
     The `k` nearest codes of each code count, and NEAREST at least. Returns a row for each video
     with a hit, the least likely by chance first: `video` (a position in `database.ids`), start,
-    end, query_start, query_end, distance, parts (how many parts of the query match), chance.
+    end, query_start, query_end, distance, parts (how many parts of the query match), chance. Of
+    equals, the one with the query's content comes first.
     """
     twice = int(query.parts.whole.sum() * database.parts.whole.sum())  # as wholes and as parts
     compared = len(database.wholes) + len(query.parts) * len(database.parts) - twice
@@ -65,8 +66,9 @@ def match(
     parts = _groups(_hits(query.parts, database.parts, k), stride)
     parts["chance"] = chances.parts.expected(parts["distance"], compared, parts["parts"])
     found = pd.concat([parts, wholes], ignore_index=True)
-    best = found.sort_values(["chance", "distance", "video"], kind="stable")
-    return best.drop_duplicates("video", ignore_index=True)
+    same = found["video"] == database.position(str(query.ids[0]))
+    best = found.assign(other=~same).sort_values(["chance", "distance", "other", "video"])
+    return best.drop_duplicates("video", ignore_index=True).drop(columns="other")
 
 
 def nearest(

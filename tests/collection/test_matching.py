@@ -82,3 +82,13 @@ def test_an_empty_database():
     query, database = segments([2]), segments([3])
     empty = database.take(np.zeros(len(database), bool))
     assert match(query, empty, chances(database), STRIDE, 10).empty
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_of_equals_the_one_with_the_query_s_content_is_first(place):
+    one = segments([0, 0, 0, 0])
+    codes = one.codes.copy()
+    codes[:3] = codes[0]
+    database = Segments(one.ids, one.owner, one.start, one.end, one.whole, codes)
+    found = match(database.of(place), database, chances(database), STRIDE, 10)
+    assert found["video"].tolist()[:3] == [place, *(v for v in range(3) if v != place)]
