@@ -35,7 +35,7 @@ from chain.hasher.onnx_hasher import OnnxHasher, Precision
 from chain.results.table import Cell, Table
 from chain.retrieval.codes import Codes, load_codes
 from chain.retrieval.evaluate import evaluate
-from stages.common import ARTIFACTS, parameters, parsed
+from stages.common import ARTIFACTS, data_root, parameters, parsed, profile
 from stages.export_onnx import CALIBRATION
 
 HASHER, K = ARTIFACTS / "hasher", 20
@@ -104,8 +104,10 @@ def main() -> None:
     codes = load_codes(ARTIFACTS / "codes" / dataset / f"{method}_{bits}", seed, index, bits)
     train = np.load(ARTIFACTS / "features" / dataset / "train.npy")
     calibration = frames[train[np.linspace(0, len(train) - 1, CALIBRATION).astype(int)]]
-    clips = read_manifest(ARTIFACTS / "clips" / dataset / "manifest.csv")
-    files = [ARTIFACTS / "clips" / dataset / path for path in clips["path"][: options.clips]]
+    (source,), clips = profile(dataset, "source"), ARTIFACTS / "clips" / dataset
+    root = data_root(source["root"]) if "root" in source else clips
+    paths = read_manifest(clips / "manifest.csv")["path"]
+    files = [root / path for path in paths[: options.clips]]
     arrays = [np.array(one) for one in frames[: options.clips]]
 
     with tempfile.TemporaryDirectory() as name:
