@@ -34,6 +34,7 @@ Folder = Annotated[
     typer.Option("--collection", "-c", envvar="CHAIN_COLLECTION", help="the collection's folder"),
 ]
 HERE, LOCAL = Path("collection"), "127.0.0.1"
+EXPORTED = Path("artifacts/hasher")
 STOPPED = 130  # the exit code after Ctrl-C
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
@@ -66,6 +67,7 @@ def add(
     engine: Engine = "threads",
 ) -> None:
     """Add videos; a collection that is not there is made. Only new or changed files are decoded."""
+    videos_at(paths)  # raises before a collection is made
     opened = open_or_create(collection, hasher, segment, stride)
     tell(opened.add(paths, progress=True, workers=workers, engine=engine))
 
@@ -90,7 +92,10 @@ def remove(
     collection: Folder = HERE,
 ) -> None:
     """Forget files, and all below folders. The files themselves stay."""
-    print(f"{Collection.open(collection).remove(paths)} removed")
+    count = Collection.open(collection).remove(paths)
+    if not count:
+        raise InputError(f"{paths[0]}: the collection has no file there")
+    print(f"{count} removed")
 
 
 @app.command()
@@ -126,6 +131,9 @@ def search(
     sheet: Annotated[Path | None, typer.Option(help="a PNG that shows what was found")] = None,
 ) -> None:
     """Find the videos most like a video or a part of one, and where in them."""
+    check_format(as_json, as_csv)
+    if sheet and not sheet.absolute().parent.is_dir():
+        raise InputError(f"{sheet.parent}: no such folder")
     opened = Collection.open(collection)
     queries = [one for name in videos for one in expanded(name)]
     if sheet and len(queries) > 1:
@@ -153,6 +161,7 @@ def list_duplicates(
     as_csv: AsCsv = False,
 ) -> None:
     """Find groups of copies: files that show the same at the same moments, at least in part."""
+    check_format(as_json, as_csv)
     opened = Collection.open(collection)
     found = duplicates(opened, false_alarms, mirrored, rotated, progress=True)
     write = group_answers.as_json if as_json else group_answers.as_text
@@ -172,6 +181,7 @@ def judge(
     id_of = opened.videos().set_index("path")["id"]
     one, other = (str(id_of.get(absolute(name), name)) for name in (a, b))
     opened.judge(one, other, verdict.replace("-", " "))
+    print(f"remembered: {verdict}")
 
 
 @app.command()
@@ -198,6 +208,12 @@ def serve(
     )
 
 
+def check_format(as_json: bool, as_csv: bool) -> None:
+    """Raise InputError if both formats are asked for."""
+    if as_json and as_csv:
+        raise InputError("--json and --csv: choose one of them")
+
+
 def expanded(query: str) -> list[str]:
     """The videos of a folder, or the query itself."""
     return videos_at([Path(query)]) if os.path.isdir(query) else [query]
@@ -210,19 +226,30 @@ def open_or_create(
 
     Raises InputError if it is there already, with codes of another hasher or other segments.
     """
-    usual = Segmenting()
-    if not (folder / ABOUT).exists():
-        wanted = Segmenting(length or usual.length, stride or usual.stride)
-        return Collection.create(folder, hasher or Path("artifacts/hasher"), wanted)
+    new = not (folder / ABOUT).exists()
+    usual = Segmenting() if new else Collection.open(folder).segmenting
+    wanted = Segmenting(
+        usual.length if length is None else length, usual.stride if stride is None else stride
+    )
+    if new:
+        chosen = hasher or EXPORTED
+        if not chosen.is_dir():
+            raise InputError(
+                f"{chosen}: no hasher there; `make clips` and `dvc repro` write one to {EXPORTED}, "
+                "and --hasher names another"
+            )
+        return Collection.create(folder, chosen, wanted)
     opened = Collection.open(folder)
     if hasher and not opened.is_of(hasher):
         raise InputError(
             f"{folder}: its codes are of hasher {opened.hasher_id}, and can't be compared with "
             f"those of {hasher}"
         )
-    there = opened.segmenting
-    if (length or there.length, stride or there.stride) != (there.length, there.stride):
-        raise InputError(f"{folder}: its segments are {there.length:g} s, every {there.stride:g} s")
+    if wanted != usual:
+        raise InputError(
+            f"{folder}: its segments are {usual.length:g} s, every {usual.stride:g} s; a "
+            "collection with others needs another folder (-c)"
+        )
     return opened
 
 

@@ -38,7 +38,7 @@ def read_about(folder: Path) -> About:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder}: no such collection") from None
+        raise InputError(f"{folder}: no such collection; `chain add` makes one") from None
     except (OSError, ValueError):
         raise InputError(f"{path}: damaged, it is no JSON") from None
     found = tree.get("format") if isinstance(tree, dict) else None

@@ -140,8 +140,11 @@ class Collection:
     ) -> Report:
         """Do as `add` with a folder, and forget the files below it that are gone.
 
-        Raises InputError as `add` does, so that a folder that is not there forgets nothing.
+        Raises InputError as `add` does, or if it is no folder, so that one that is not there
+        forgets nothing.
         """
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: no folder; `chain add` adds files")
         report = self.add([folder], progress, workers, engine)
         below = [path for path in self._paths() if is_below(path, [absolute(folder)])]
         gone = [path for path in below if not os.path.exists(path)]
@@ -185,7 +188,15 @@ class Collection:
         `where` is an SQL condition on these columns. Raises InputError if it is not valid.
         """
         columns = ["path", "id", "size", "duration"]
-        found: pd.DataFrame = self._tables.rows(self._tables.videos, columns, where).to_pandas()
+        try:
+            rows = self._tables.rows(self._tables.videos, columns, where)
+        except InputError:
+            if where is None:
+                raise
+            self._tables.rows(self._tables.videos, columns)  # raises if the fault is not the user's
+            names = ", ".join(columns)
+            raise InputError(f"where: {where!r} is no SQL condition on {names}") from None
+        found: pd.DataFrame = rows.to_pandas()
         return found.sort_values("path", ignore_index=True)
 
     def broken(self) -> pd.DataFrame:
@@ -234,11 +245,18 @@ class Collection:
         * `max_duration_ratio` bounds the longer duration divided by the shorter one.
         * `where` is an SQL condition on path, id, size and duration.
 
-        Raises InputError if the query can't be read, k is below 1 or the condition is not valid.
+        Raises InputError if the query can't be read, a bound makes no sense, the condition is not
+        valid, or the collection is empty.
         """
         if k < 1:
             raise InputError(f"k: expected a number above 0, not {k}")
+        if max_distance is not None and not max_distance >= 0:
+            raise InputError(f"max distance: expected 0 or more, not {max_distance:g}")
+        if max_duration_ratio is not None and not max_duration_ratio >= 1:
+            raise InputError(f"max duration ratio: expected 1 or more, not {max_duration_ratio:g}")
         database = self.codes()
+        if not len(database):
+            raise InputError(f"{self.folder}: it holds no video yet; `chain add` adds some")
         asked = self._query(query, database)
         eligible = np.ones(len(database.ids), bool)
         if where is not None:

@@ -101,7 +101,7 @@ def duplicates(
     Pairs that were judged "not a copy" are in no common group, and those judged "copy" are. Raises
     InputError if `false_alarms` is not above 0.
     """
-    if false_alarms <= 0:
+    if not 0 < false_alarms < np.inf:
         raise InputError(f"false alarms: expected a number above 0, not {false_alarms}")
     videos, judged = collection.videos(), collection.judgements()
     durations = videos.drop_duplicates("id").set_index("id")["duration"]

@@ -17,7 +17,8 @@ def grouped(
         apart: two ids that are never in one group, not through a third one either.
 
     * Pairs that share most of both are joined to components, one after the other. A pair that would
-      bring together what has to stay apart is left out.
+      bring together what has to stay apart joins nothing. It makes a further group, of one side and
+      of what may be with it on the other.
     * What holds something is added to its group with the rest of its own component. So it is in the
       groups of all that it holds, but does not join them.
     * A group that is part of another one is left out.
@@ -40,12 +41,21 @@ def grouped(
         if not holds and of[one] is not of[other] and fit(of[one], of[other]):
             joined = of[one] | of[other]
             of.update(dict.fromkeys(joined, joined))
+    further = [
+        of[own] | rest
+        for one, other, holds in pairs
+        if not holds and of[one] is not of[other]
+        for own, theirs in ((one, other), (other, one))
+        if theirs in (rest := {id for id in of[theirs] if fit({id}, of[own])})
+    ]
     larger = {id(group): set(group) for group in of.values()}
     for one, other, holds in pairs:
         group = larger[id(of[one])]
         if holds and fit(group, of[other]):
             group |= of[other]
-    found = sorted(map(sorted, larger.values()), key=lambda group: (-len(group), group))
+    found = sorted(
+        map(sorted, [*larger.values(), *further]), key=lambda group: (-len(group), group)
+    )
     kept: list[list[str]] = []
     within: dict[str, list[set[str]]] = {}
     for ids in found:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from chain.collection.calibration import Chance
 from chain.collection.segments import Segments
 
+PLACE = ["start", "end", "query_start", "query_end"]
 NEAREST = 200  # codes that are looked at for each code of the query, at least
 
 
@@ -68,7 +69,20 @@ def match(
     found = pd.concat([parts, wholes], ignore_index=True)
     same = found["video"] == database.position(str(query.ids[0]))
     best = found.assign(other=~same).sort_values(["chance", "distance", "other", "video"])
-    return best.drop_duplicates("video", ignore_index=True).drop(columns="other")
+    best = best.drop_duplicates("video", ignore_index=True).drop(columns="other")
+    return _placed(best, parts)
+
+
+def _placed(best: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    """Where several parts of the query are aligned with a video, these tell the place.
+
+    The codes of whole videos may say more surely that two are alike, but not where.
+    """
+    several = parts[parts["parts"] > 1].sort_values(["chance", "distance"])
+    aligned = several.drop_duplicates("video").set_index("video")
+    unplaced = (best["parts"] == 1) & best["video"].isin(aligned.index)
+    best.loc[unplaced, PLACE] = aligned.loc[best["video"][unplaced], PLACE].to_numpy()
+    return best
 
 
 def nearest(

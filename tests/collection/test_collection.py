@@ -127,8 +127,9 @@ def test_search_can_be_limited(collection, clip):
     assert collection.search(query, where="duration > 30") == []
 
 
-def test_an_empty_collection_is_searched(collection, clip):
-    assert collection.search(clip("a.mp4", 0)) == []
+def test_an_empty_collection(collection, clip):
+    with pytest.raises(InputError, match="it holds no video yet"):
+        collection.search(clip("a.mp4", 0))
     assert len(collection.codes()) == 0
     assert collection.videos().empty
 

@@ -174,7 +174,9 @@ def test_the_commands(clip, hasher, tmp_path, monkeypatch):
     chain("judge", one, other, "copy")
     (group,) = json.loads(chain("duplicates", "--json").stdout)
     assert len(group["ids"]) == 2 and len(group["paths"]) == 3
-    assert chain("judge", *group["ids"], "copy").stdout == ""  # by id, the same again
+    assert (
+        chain("judge", *group["ids"], "copy").stdout == "remembered: copy\n"
+    )  # by id, the same again
     chain("judge", one, other, "not-a-copy")
     assert len(json.loads(chain("duplicates", "--json").stdout)[0]["paths"]) == 2
     for wrong, said in (

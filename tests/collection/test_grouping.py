@@ -11,9 +11,16 @@ def test_pairs_join_to_components():
 
 def test_what_was_judged_apart_stays_apart_also_through_a_third():
     pairs = [("a", "c", False), ("b", "c", False), ("c", "d", False)]
-    assert grouped(pairs, [("a", "b")]) == [["a", "c", "d"]]  # the surer pair comes first
-    assert grouped(pairs[::-1], [("b", "a")]) == [["b", "c", "d"]]
+    for order in (pairs, pairs[::-1]):
+        assert grouped(order, [("a", "b")]) == [["a", "c", "d"], ["b", "c", "d"]]
+        assert grouped(order, [("b", "a"), ("b", "d")]) == [["a", "c", "d"], ["b", "c"]]
     assert grouped([("a", "b", False)], [("a", "b")]) == []
+
+
+def test_a_judged_pair_hides_no_other_copies():
+    names = [f"copy {number}" for number in range(7)]
+    pairs = [(one, other, False) for one in names for other in names if one < other]
+    assert grouped(pairs, [(names[0], names[1])]) == [[names[0], *names[2:]], names[1:]]
 
 
 def test_what_holds_two_others_is_with_each_and_joins_them_not():
