@@ -148,7 +148,8 @@ def quantise(source: Path, target: Path, calibration: NDArray[np.uint8]) -> None
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": 100 - PERCENT},
+            # One clip at a time, or the activations of all of them would be in memory together.
+            extra_options={"CalibPercentile": 100 - PERCENT, "CalibStridedMinMax": 1},
         )
 
 
@@ -156,10 +157,17 @@ class _Reader:
     """Gives the calibration's clips one by one, as ONNX Runtime wants them."""
 
     def __init__(self, clips: NDArray[np.uint8]) -> None:
-        self.clips: Iterator[NDArray[np.uint8]] = iter(clips)
+        self.clips = clips
+        self.set_range(0, len(clips))
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self.left = iter(self.clips[start_index:end_index])
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        clip = next(self.clips, None)
+        clip = next(self.left, None)
         return None if clip is None else {INPUT: clip}
 
 
