@@ -32,8 +32,8 @@ from chain.core.params import PARAMS, load, merge, profile_path
 from chain.core.processes import side_by_side
 from chain.datasets.manifest import Roles, select
 from chain.methods import method_class
-from chain.methods.base import MethodConfig
 from chain.pipeline.layers import Layer, Layers
+from chain.pipeline.recipes import UNCHANGED, Recipe
 from chain.training.loop import build, train
 from chain.views.store import FeatureStore
 
@@ -60,21 +60,21 @@ def hold_out(
     return store, roles.model_copy(update={"query": HELD_OUT})
 
 
-def score(
-    dataset: str, method: str, config: MethodConfig, bits: int, seed: int, sources: dict[str, str]
-) -> float:
+def score(dataset: str, recipe: Recipe, bits: int, seed: int, sources: dict[str, str]) -> float:
     """Strict mAP@20 of one training."""
     torch.set_num_threads(1)
     roles = Roles.model_validate(load(profile_path(dataset)).get("roles", {}))
     store, roles = hold_out(FeatureStore.open(FEATURES / dataset), roles, sources)
-    model, device = build(method_class(method), config, store, bits, seed), torch.device("cpu")
+    config = recipe.configs(len(store.train))[UNCHANGED]
+    method, device = method_class(recipe.method), torch.device("cpu")
+    model = build(method, config, store, bits, seed)
     with TemporaryDirectory() as scratch:
         train(model, store, seed, device, Path(scratch))
     scores = encode_and_evaluate(model, store, roles, [K], device)["map"]
     return float(scores["map_strict"].iloc[0])
 
 
-def changed(dataset: str, method: str, changes: Sequence[str]) -> MethodConfig:
+def changed(dataset: str, method: str, changes: Sequence[str]) -> Recipe:
     """A method's parameters on a data set, with `changes` such as `weights.order=0.5`."""
     tree: dict[str, Any] = {}
     for change in changes:
@@ -85,7 +85,10 @@ def changed(dataset: str, method: str, changes: Sequence[str]) -> MethodConfig:
         tree = merge(tree, value)
     file = profile_path(dataset)
     layers = Layers(load(PARAMS)["methods"], load(file).get("methods", {}), file)
-    return layers.config(method, Layer(tree, "--change"))
+    layer = Layer(tree, "--change")
+    parameters = layers.config(method, layer).model_dump()
+    fits = {UNCHANGED: layers.fits(method, layer)}
+    return Recipe(method=method, variants={UNCHANGED: parameters}, code={}, fit=fits)
 
 
 def read_sources(path: Path) -> dict[str, str]:
@@ -105,12 +108,9 @@ def main() -> None:
     parser.add_argument("--sources", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    config = changed(options.dataset, options.method, options.change)
+    recipe = changed(options.dataset, options.method, options.change)
     sources = read_sources(options.sources) if options.sources else {}
-    jobs = [
-        (options.dataset, options.method, config, options.bits, seed, sources)
-        for seed in range(options.seeds)
-    ]
+    jobs = [(options.dataset, recipe, options.bits, seed, sources) for seed in range(options.seeds)]
     scores = side_by_side(score, jobs, options.workers)
     spread = f" ± {np.std(scores, ddof=1):.3f}" if len(scores) > 1 else ""
     print(f"mAP@{K} on validation queries: {np.mean(scores):.3f}{spread} ({len(scores)} seeds)")

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.validation import HELD_OUT, changed, hold_out, read_sources
 from chain.core.errors import InputError
 from chain.datasets.manifest import Roles
+from chain.pipeline.recipes import UNCHANGED
 from chain.views.store import FeatureStore
 
 
@@ -48,9 +49,19 @@ def test_sources_are_read_by_id(tmp_path):
     assert read_sources(tmp_path / "splits.csv") == {"a/1": "x", "a/2": "y"}
 
 
+def parameters(dataset, changes=(), clips=400):
+    return changed(dataset, "chain", changes).configs(clips)[UNCHANGED]
+
+
 def test_a_change_overrides_the_profile():
-    config = changed("demo", "chain", ["weights.order=0.25", "encoder.kind=lstm"])
+    config = parameters("demo", ["weights.order=0.25", "encoder.kind=lstm"])
     assert config.weights.order == 0.25 and config.encoder.kind == "lstm"
-    assert config.encoder.width == changed("demo", "chain", []).encoder.width
+    assert config.encoder.width == parameters("demo").encoder.width
     with pytest.raises(InputError, match=r"--change.*wieghts"):
         changed("demo", "chain", ["wieghts.order=0.25"])
+
+
+def test_sizes_follow_the_training_clips_unless_they_are_changed():
+    assert parameters("clips", clips=267).training.batch == 32
+    assert parameters("clips", clips=400).training.batch == 64
+    assert parameters("clips", ["training.batch=48"]).training.batch == 48
