@@ -1,9 +1,12 @@
 """Adding that is killed, that waits for another, and that meets a full or read-only disk."""
 
+import itertools
 import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -59,23 +62,42 @@ def new(folder: Path, hasher: Path) -> Path:
     return folder
 
 
+def add_and_halt(folder: Path, clips: Path, appends: int, halted: Event) -> None:
+    """Add one video a commit, and stand still after some appends: to segments, to videos, …"""
+    from chain.collection.tables import Tables
+
+    append, left = Tables.append, itertools.count(appends, -1)
+
+    def halting(*arguments):
+        if next(left) == 0:
+            halted.set()
+            time.sleep(600)
+        append(*arguments)
+
+    Tables.append = halting  # type: ignore[method-assign]
+    add(folder, clips, 1)
+
+
+def halted_add(folder: Path, clips: Path, appends: int) -> BaseProcess:
+    halted = CONTEXT.Event()
+    process = CONTEXT.Process(target=add_and_halt, args=(folder, clips, appends, halted))
+    process.start()
+    assert halted.wait(120)
+    return process
+
+
 @pytest.mark.slow
 def test_killed_adds_end_in_the_same_contents(folder_of_clips, hasher, tmp_path):
+    """Killed before the first write, between the two writes of a video, and after videos."""
     peaceful = new(tmp_path / "peaceful", hasher)
     add(peaceful, folder_of_clips, 32)
     killed = new(tmp_path / "killed", hasher)
-    died = 0
-    for wait in (0.0, 0.3, 1.0):  # seconds; the first is shorter than any add
-        process = CONTEXT.Process(target=add, args=(killed, folder_of_clips, 1))
-        process.start()
-        while process.is_alive() and not (killed / "lock").stat().st_size:
-            time.sleep(0.01)
-        process.join(wait)
-        died += process.is_alive()
+    for appends, videos in ((0, 0), (1, 0), (4, 2)):
+        process = halted_add(killed, folder_of_clips, appends)
         process.kill()
         process.join()
-        contents(killed)  # a reader is never disturbed
-    assert died
+        assert (killed / "lock").stat().st_size
+        assert len(contents(killed)["videos"]) == videos  # a reader is never disturbed
     Collection.open(killed).add([folder_of_clips])
     assert contents(killed) == contents(peaceful)
     assert not (killed / "lock").stat().st_size
@@ -129,15 +151,11 @@ def test_who_waits_says_so(collection, tmp_path, caplog):
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_collection_intact(folder_of_clips, hasher, tmp_path):
     folder = new(tmp_path / "stopped", hasher)
-    process = CONTEXT.Process(target=add, args=(folder, folder_of_clips, 1))
-    process.start()
-    while process.is_alive() and not (folder / "lock").stat().st_size:
-        time.sleep(0.01)
-    time.sleep(0.3)
-    if process.pid:
-        os.kill(process.pid, signal.SIGINT)
+    process = halted_add(folder, folder_of_clips, 3)
+    os.kill(process.pid, signal.SIGINT)
     process.join()
-    contents(folder)
+    assert process.exitcode == 1
+    assert len(contents(folder)["videos"]) == 1
     Collection.open(folder).add([folder_of_clips])
     assert len(Collection.open(folder).videos()) == 8
 
