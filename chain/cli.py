@@ -9,8 +9,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +21,7 @@ from chain.collection.about import ABOUT
 from chain.collection.adding import Report
 from chain.collection.copies import duplicates
 from chain.collection.files import absolute, videos_at
-from chain.core.errors import InputError, errors_of_one_line
+from chain.core.errors import STOPPED, InputError, errors_of_one_line
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -35,7 +33,6 @@ Folder = Annotated[
 ]
 HERE, LOCAL = Path("collection"), "127.0.0.1"
 EXPORTED = Path("artifacts/hasher")
-STOPPED = 130  # the exit code after Ctrl-C
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
     Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
@@ -44,19 +41,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="print CSV")]
 
 
-@contextmanager
-def one_line() -> Iterator[None]:
-    """End a command with one line if it can't go on, or was stopped by Ctrl-C."""
-    try:
-        with errors_of_one_line():
-            yield
-    except KeyboardInterrupt:
-        print("stopped; what was written stays", file=sys.stderr)
-        sys.exit(STOPPED)
-
-
 @app.command()
-@one_line()
+@errors_of_one_line()
 def add(
     paths: Annotated[list[Path], typer.Argument(help="files, and folders of videos")],
     collection: Folder = HERE,
@@ -73,7 +59,7 @@ def add(
 
 
 @app.command()
-@one_line()
+@errors_of_one_line()
 def sync(
     folder: Annotated[Path, typer.Argument(help="a folder of videos")],
     collection: Folder = HERE,
@@ -86,7 +72,7 @@ def sync(
 
 
 @app.command()
-@one_line()
+@errors_of_one_line()
 def remove(
     paths: Annotated[list[Path], typer.Argument(help="files, and folders")],
     collection: Folder = HERE,
@@ -99,7 +85,7 @@ def remove(
 
 
 @app.command()
-@one_line()
+@errors_of_one_line()
 def status(collection: Folder = HERE, as_json: AsJson = False) -> None:
     """Describe the collection in numbers, and list broken files."""
     opened = Collection.open(collection)
@@ -118,7 +104,7 @@ def status(collection: Folder = HERE, as_json: AsJson = False) -> None:
 
 
 @app.command()
-@one_line()
+@errors_of_one_line()
 def search(
     videos: Annotated[list[str], typer.Argument(help="files, folders, or ids of the collection")],
     collection: Folder = HERE,
@@ -151,7 +137,7 @@ def search(
 
 
 @app.command("duplicates")
-@one_line()
+@errors_of_one_line()
 def list_duplicates(
     collection: Folder = HERE,
     false_alarms: Annotated[float, typer.Option(help="pairs expected by chance")] = 0.1,
@@ -169,7 +155,7 @@ def list_duplicates(
 
 
 @app.command()
-@one_line()
+@errors_of_one_line()
 def judge(
     a: Annotated[str, typer.Argument(help="a file of the collection, or an id")],
     b: Annotated[str, typer.Argument(help="another one")],
@@ -185,7 +171,7 @@ def judge(
 
 
 @app.command()
-@one_line()
+@errors_of_one_line()
 def serve(
     collection: Folder = HERE,
     host: Annotated[str, typer.Option(help="other than this machine's own needs a token")] = LOCAL,

@@ -33,7 +33,7 @@ def counts(dataset: str) -> str:
     if hint := advice(clips):
         print(f"{dataset}: {hint}")
     write_json(ARTIFACTS / "counted" / f"{dataset}.json", {})  # the same bytes always, as check
-    return f"counts: {clips} training clips of {dataset} are enough"
+    return f"counts: {clips} training clips of {dataset}, as many as each training needs at least"
 
 
 if __name__ == "__main__":

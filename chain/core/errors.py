@@ -13,6 +13,7 @@ UNFINISHED = "delete its folder, which holds unfinished work"
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 """What the system says of a disk without room."""
 LONGEST = 160  # characters of an error of another library
+STOPPED = 130  # the exit code after Ctrl-C, as shells have it
 
 
 class InputError(ValueError):
@@ -44,7 +45,7 @@ def reading(path: Path, what: str, remedy: str = REPRO) -> Iterator[None]:
 
 @contextmanager
 def errors_of_one_line() -> Iterator[None]:
-    """End the command with one line if the input is at fault, or a file can't be used.
+    """End the command with one line if the input is at fault, a file can't be used, or at Ctrl-C.
 
     Some libraries report a full disk by an error of their own; what the system said is then in its
     text or in that of an error behind it.
@@ -62,3 +63,6 @@ def errors_of_one_line() -> Iterator[None]:
             raise
         file = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {file}{error.strerror or one_line(error)}")
+    except KeyboardInterrupt:
+        print("stopped; what was written stays", file=sys.stderr)
+        sys.exit(STOPPED)

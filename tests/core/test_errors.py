@@ -69,3 +69,10 @@ def test_a_full_disk_behind_the_error_of_a_library_or_of_another_process() -> No
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), errors_of_one_line():
         raise ZeroDivisionError
+
+
+def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, errors_of_one_line():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "stopped; what was written stays\n"
