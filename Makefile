@@ -26,7 +26,7 @@ clips:
 	dvc exp run -S 'datasets=[clips]' -S 'grid.methods=[chain]' -S 'ablations.tables=[]' -S repeats=1
 
 test:
-	pytest
+	pytest -n 2
 
 lint:
 	ruff check . && ruff format --check . && mypy

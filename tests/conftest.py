@@ -14,6 +14,13 @@ WriteClip = Callable[..., Path]
 torch.set_num_threads(1)  # for tensors this small, several threads only wait for each other
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process of `pytest -n`, and all that share the small pipeline."""
+    for item in items:
+        shared = "project" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("project" if shared else item.path.name))
+
+
 def _write_clip(path: Path, frames: NDArray[np.uint8], codec: str = "mpeg4", fps: int = 10) -> Path:
     """Encode frames (T, H, W, 3) as a clip in the container that the suffix names."""
     path.parent.mkdir(parents=True, exist_ok=True)

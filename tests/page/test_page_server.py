@@ -188,18 +188,16 @@ def test_a_full_disk_is_told_in_one_line(served: Running, monkeypatch: pytest.Mo
     assert left_behind() == before
 
 
-def test_what_a_killed_server_left_is_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    old, new, other = (tmp_path / name for name in (f"{PREFIX}a", f"{PREFIX}b", "other"))
+def test_what_a_killed_server_left_is_deleted() -> None:
+    temporary = Path(tempfile.gettempdir())
+    old, new, other = (temporary / name for name in (f"{PREFIX}a", f"{PREFIX}b", "other"))
     for folder in (old, new, other):
         folder.mkdir()
         (folder / "video.mp4").write_bytes(b"x")
     for folder in (old, other):
         os.utime(folder, (0, 0))
     remove_abandoned()
-    assert sorted(tmp_path.iterdir()) == sorted([new, other])
+    assert sorted(temporary.iterdir()) == sorted([new, other])
 
 
 def test_files_are_served_by_ranges(served: Running, clip: Path) -> None:
