@@ -60,7 +60,11 @@ def _remove(path: Path) -> None:
 
 def by_seed(folder: Path, suffix: str) -> dict[int, Path]:
     """Find the files seed_<number><suffix> of a folder; returns them by number, in that order."""
-    found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob(f"seed_*{suffix}")}
+    found = dict[int, Path]()
+    for path in folder.glob(f"seed_*{suffix}"):
+        number = path.name.removeprefix("seed_").removesuffix(suffix)
+        if number.isdecimal():  # others, such as a copy by hand, are not ours
+            found[int(number)] = path
     return dict(sorted(found.items()))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chain.core.files import replacing, write_csv, write_json
+from chain.core.files import by_seed, replacing, write_csv, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -87,6 +87,13 @@ def test_what_a_killed_process_of_the_same_number_left_is_removed(tmp_path: Path
         assert temporary == leftover
         temporary.mkdir()
     assert names(tmp_path) == ["codes"] and names(tmp_path / "codes") == []
+
+
+def test_files_by_seed(tmp_path: Path) -> None:
+    for name in ("seed_10.pt", "seed_2.pt", "seed_2 (copy).pt", "seed_x.pt", "seed_3.npy"):
+        (tmp_path / name).touch()
+    assert by_seed(tmp_path, ".pt") == {2: tmp_path / "seed_2.pt", 10: tmp_path / "seed_10.pt"}
+    assert list(by_seed(tmp_path, ".pt")) == [2, 10]
 
 
 def test_json_is_indented_and_ends_in_a_newline(tmp_path: Path) -> None:
