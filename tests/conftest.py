@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -10,15 +11,28 @@ import torch
 from numpy.typing import NDArray
 
 WriteClip = Callable[..., Path]
+SHARE_A_PIPELINE = ("tests/stages/test_dependencies.py", "tests/stages/test_repro.py")
 
 torch.set_num_threads(1)  # for tensors this small, several threads only wait for each other
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process of `pytest -n`, and all that share the small pipeline."""
-    for item in items:
-        shared = "project" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("project" if shared else item.path.name))
+    """The longest tests come first, so that no process waits for another at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/stages/"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`pytest -n` keeps a file's tests in one process, and those that share the small pipeline."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "pipeline" if file in SHARE_A_PIPELINE else file
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 def _write_clip(path: Path, frames: NDArray[np.uint8], codec: str = "mpeg4", fps: int = 10) -> Path:

@@ -1,5 +1,6 @@
 """Jobs side by side."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from chain.core.processes import in_child, side_by_side
 
 
 def crash(_: int) -> int:
+    faulthandler.disable()  # it would print where
     os.kill(os.getpid(), signal.SIGSEGV)
     return 1
 
