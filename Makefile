@@ -21,9 +21,10 @@ quick:
 	  -S params/demo.yaml:methods.all.training.batch=48 \
 	  -S params/demo.yaml:methods.all.training.epochs=10
 
-# CHAIN alone on the clips in data/clips, from one seed and without ablations.
+# Three methods on the clips in data/clips, from one seed and without ablations.
 clips:
-	dvc exp run -S 'datasets=[clips]' -S 'grid.methods=[chain]' -S 'ablations.tables=[]' -S repeats=1
+	dvc exp run -S 'datasets=[clips]' -S 'grid.methods=[pca_itq_halves,chain,chain_plus]' \
+	  -S 'ablations.tables=[]' -S repeats=1
 
 test:
 	pytest -n 2
