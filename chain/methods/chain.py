@@ -33,7 +33,14 @@ from chain.features.augmentation import Spatial
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
+from chain.methods.base import (
+    LossWeights,
+    Method,
+    MethodConfig,
+    Positive,
+    TrainingConfig,
+    Weight,
+)
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
 from chain.scenes.clustering import NO_SCENE, SceneConfig, cluster_scenes
@@ -42,23 +49,16 @@ from chain.views.sampling import Sampling, sample_frames
 from chain.views.stand_in import StandInConfig, disturb
 from chain.views.store import FeatureStore, gather
 
-Weight = Annotated[float, Field(ge=0)]
 Read = Literal["states", "codes"]
 """What a local task reads of a frame: its hidden state, or the real code of that state."""
 
 
-class TaskWeights(Parameters):
+class TaskWeights(LossWeights):
     """Weights of the three tasks. A weight of 0 switches a task off and saves its cost."""
 
     contrastive: Weight
     order: Weight
     scene: Weight
-
-    @model_validator(mode="after")
-    def _some_task_is_on(self) -> Self:
-        if not any(self.model_dump().values()):
-            raise ValueError("all are 0, so there is nothing to learn")
-        return self
 
 
 class OrderConfig(Parameters):
@@ -72,7 +72,7 @@ class OrderConfig(Parameters):
     read: Read
 
     @model_validator(mode="after")
-    def _can_be_told(self) -> Self:
+    def _permuted_frames_can_be_told_apart(self) -> Self:
         if self.share < 1 and not self.positions:
             raise ValueError("a share below 1 needs positions: true")
         return self

@@ -111,10 +111,10 @@ def train(
         total=config.epochs * steps, initial=start * steps, unit="step", desc=f"seed {seed}"
     )
     for epoch in range(start, config.epochs):
-        began = model.began(epoch)
-        if epoch == began:
+        first_epoch = model.phase_start(epoch)
+        if epoch == first_epoch:
             optimiser = _optimiser(model, config)
-        rate = learning_rate(config, epoch - began)
+        rate = learning_rate(config, epoch - first_epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
         generator = np.random.default_rng([seed, epoch])
