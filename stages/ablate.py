@@ -26,7 +26,7 @@ def ablate(dataset: str, table: str, bits: int) -> str:
     features = ARTIFACTS / "features" / dataset
     clips = len(FeatureStore.open(features).train)
     configs = recipe.configs(clips)
-    for line in recipe.chosen(clips):
+    for line in recipe.fitted_sizes(clips):
         print(line, flush=True)
     cells = list(product(configs, range(seed, seed + repeats)))
     key = recipe.model_dump() | {
