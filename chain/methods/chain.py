@@ -14,7 +14,7 @@ says what we chose and holds the figures behind it. Two choices shape the code:
 
 * The order task sees the first view with a share of its frames *permuted among themselves*, in a
   pass of its own (HERO, arXiv 2005.00200, has the same form). Embeddings mark the places, but not
-  where a frame came from. The frames that stayed are what the others can be verified against.
+  where a frame came from. The others can be verified against the frames that stayed.
 * Scenes are clustered once, before training, on the CNN features of each stored view. On the
   encoder's output, position embeddings would make neighbours in time a scene. On the few frames of
   each sample, clustering would cost as much as the network does.
@@ -138,6 +138,7 @@ class Chain(Method):
         store.encoded_frames(self.frames)  # raises where too few are stored
         batch, views = len(rows), self.scenes.shape[1]
         first = random.integers(0, views, batch)
+        # Another view than the first, unless there is only one.
         second = (first + random.integers(min(1, views - 1), max(1, views), batch)) % views
         frames = sample_frames(self.config.sampling, 2 * batch, store.dense, self.frames, random)
         clips, chosen = np.tile(rows, 2), np.concatenate([first, second])
