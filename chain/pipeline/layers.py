@@ -98,8 +98,7 @@ class Layers:
 
     def fits(self, method: str, change: Layer | None = None) -> list[str]:
         """The dotted keys of the sizes that follow the number of training clips, sorted."""
-        layers = [*self._of(method), *([change] if change else [])]
-        tree = leaves(merge(*(layer.tree for layer in layers)))
+        tree = leaves(merge(*(layer.tree for layer in self._of(method, change))))
         return sorted(key for key, value in tree.items() if value == FIT)
 
     def _merged(self, method: str, change: Layer | None) -> dict[str, Any]:
@@ -116,18 +115,22 @@ class Layers:
         return method_class(method).Config.model_validate(self._merged(method, change))
 
     def _all(self, method: str, change: Layer | None) -> list[Layer]:
-        layers = [*self._of(method), *([change] if change else [])]
-        return [_numbers(layer, method_class(method).Config) for layer in layers]
+        """The layers of a method without the keys that say `fit`. Raises as `_numbers` does."""
+        schema = method_class(method).Config
+        return [_numbers(layer, schema) for layer in self._of(method, change)]
 
     def _profile(self) -> Layer:
         return Layer(self.profile, "methods", self.profile_file)
 
-    def _of(self, method: str) -> Iterator[Layer]:
+    def _of(self, method: str, change: Layer | None) -> Iterator[Layer]:
+        """The layers of a method as they are written, the lowest first."""
         schema = method_class(method).Config
         for block in (Layer(self.published, "methods"), self._profile()):
             shared = applicable(block.tree.get(ALL, {}), schema)
             yield Layer(shared, f"{block.key}.{ALL}", block.file)
             yield Layer(block.tree.get(method, {}), f"{block.key}.{method}", block.file)
+        if change:
+            yield change
 
 
 def _numbers(layer: Layer, schema: type[BaseModel]) -> Layer:
