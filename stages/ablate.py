@@ -26,7 +26,7 @@ def ablate(dataset: str, table: str, bits: int) -> str:
     features = ARTIFACTS / "features" / dataset
     clips = len(FeatureStore.open(features).train)
     configs = recipe.configs(clips)
-    for line in recipe.chosen(clips):
+    for line in recipe.fitted_sizes(clips):
         print(line, flush=True)
     cells = list(product(configs, range(seed, seed + repeats)))
     key = recipe.model_dump() | {
@@ -42,11 +42,10 @@ def ablate(dataset: str, table: str, bits: int) -> str:
         out.mkdir()
         if not cells or not has_labels(read_index(features / "index.csv")):
             return f"ablate: nothing of {table} on {dataset}: no categories, or no such views"
-        runs = [Run(recipe.method, configs[name], features, bits, one) for name, one in cells]
-        jobs = [
-            (run, roles, topk, machine, scratch / f"{name}_{number}")
-            for run, (name, number) in zip(runs, cells, strict=True)
-        ]
+        jobs = []
+        for name, number in cells:
+            training = Run(recipe.method, configs[name], features, bits, number)
+            jobs.append((training, roles, topk, machine, scratch / f"{name}_{number}"))
         found = side_by_side(run_variant, jobs, machine.workers + 1)
         for kind in TABLES:
             whole = pd.concat([one[kind] for one in found], keys=cells, names=["variant", "seed"])

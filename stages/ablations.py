@@ -15,9 +15,9 @@ from chain.results.at_k import at_k
 from chain.results.grid import read_ablation, read_cell
 from chain.results.sensitivity_points import sensitivity_points
 from chain.results.table import write_tables
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, METRICS, TABLES, parameters, run
 
-METRICS, PLOTS, TABLES = Path("metrics"), Path("plots/ablations"), ARTIFACTS / "tables"
+PLOTS = Path("plots/ablations")
 
 
 def ablations(bits: int) -> str:

@@ -17,8 +17,8 @@ def check() -> str:
     checked = Checked(params.load(PARAMS), lambda name: params.load(profile_path(name)))
     experiment = checked.experiment
     for dataset, profile in checked.profiles.items():
-        known = (ARTIFACTS / "backbones" / f"{dataset}.pt").exists()
-        if profile.backbone and profile.backbone.weights != PRETRAIN and not known:
+        held = (ARTIFACTS / "backbones" / f"{dataset}.pt").exists()  # by an earlier run
+        if profile.backbone and profile.backbone.weights != PRETRAIN and not held:
             load_weights(resolve(profile.backbone, "backbone", profile_path(dataset)))
     code = {}
     for path in (ARTIFACTS / "code" / "methods").glob("*.json"):

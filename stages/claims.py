@@ -1,7 +1,5 @@
 """The paper's claims, our comparisons and our aims, decided by what this run measured."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from chain.claims.aims import AIMS, COMPARISONS
@@ -10,9 +8,7 @@ from chain.claims.decide import artifact_reader, decide
 from chain.claims.paper import CLAIMS
 from chain.core.files import write_csv
 from chain.results.table import write_tables
-from stages.common import ARTIFACTS, parameters, run
-
-METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
+from stages.common import ARTIFACTS, METRICS, TABLES, parameters, run
 
 
 def claims() -> str:

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from chain.core import params
 from chain.core.errors import errors_of_one_line
 
-ARTIFACTS = Path("artifacts")
+ARTIFACTS, METRICS = Path("artifacts"), Path("metrics")
+TABLES = ARTIFACTS / "tables"  # those of metrics/*.md, as the report reads them
 
 P = TypeVar("P", bound=BaseModel)
 

@@ -1,7 +1,6 @@
 """Parameters, multiply-adds and bytes of every method."""
 
 from itertools import product
-from pathlib import Path
 
 import pandas as pd
 
@@ -10,9 +9,7 @@ from chain.core.files import write_csv
 from chain.methods.saved_models import build_method, read_description
 from chain.results.cost_table import cost_table
 from chain.results.table import write_tables
-from stages.common import ARTIFACTS, parameters, run
-
-METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
+from stages.common import ARTIFACTS, METRICS, TABLES, parameters, run
 
 
 def costs(bits: int) -> str:

@@ -21,15 +21,18 @@ def counts(dataset: str) -> str:
             f"params.yaml: pretrain.batch is {batch}, but {dataset} has only {clips} training "
             "clips; lower it or add clips"
         )
-    recipes, chosen = ARTIFACTS / "recipes" / dataset, list[str]()
+    recipes = ARTIFACTS / "recipes" / dataset
+    sizes: list[str] = []
     for path in (*sorted(recipes.glob("*.json")), *sorted(recipes.glob("*/*.json"))):
         recipe = read_recipe(path)
         for variant, config in recipe.configs(clips).items():
             of = "" if variant == UNCHANGED else f" ({path.stem}.{variant})"
             place = f"{profile_path(dataset)}{of}: methods.{recipe.method}"
             check_counts(config, clips, place)
-        chosen += recipe.chosen(clips) if path.parent == recipes else []
-    print(*chosen, sep="\n", end="\n" if chosen else "")
+        if path.parent == recipes:  # not of the ablations, whose stage prints its own
+            sizes += recipe.fitted_sizes(clips)
+    for line in sizes:
+        print(line)
     if hint := advice(clips):
         print(f"{dataset}: {hint}")
     write_json(ARTIFACTS / "counted" / f"{dataset}.json", {})  # the same bytes always, as check

@@ -16,7 +16,7 @@ from chain.datasets.sources import source_config
 from chain.features.augmentation import AugmentConfig
 from chain.features.bank import BankConfig, FeatureExtractor, extract, remove_markers
 from chain.features.convert import convert
-from chain.features.engine import feature_computer, finite
+from chain.features.engine import feature_computer
 from chain.video.pack import read_frames
 from stages.common import ARTIFACTS, data_root, parameters, parsed, profile, run
 
@@ -25,27 +25,25 @@ def features(dataset: str) -> str:
     source, backbone, bank = profile(dataset, "source", "backbone", "bank")
     roles = parsed(Roles, "roles", dataset)
     augment, runtime = parameters("augment", "runtime")
-    ready = source_config(source, "source", file := profile_path(dataset))
+    ready = source_config(source, "source", profile_path(dataset))
     frames, out = (ARTIFACTS / name / dataset for name in ("frames", "features"))
     weights = ARTIFACTS / "backbones" / f"{dataset}.pt"
-    train = select(index := read_index(frames / "index.csv"), roles.train)
+    index = read_index(frames / "index.csv")
+    train = select(index, roles.train)
     made_with = {"backbone": backbone, "roles": roles.model_dump()}
     key = made_with | {"source": source, "bank": bank, "augment": augment}
     with scratch_folder(f"features-{dataset}", key, [*frames.iterdir(), weights]) as scratch:
         if isinstance(ready, ReadyConfig):
             clean = convert(ready, data_root(ready.root), index, scratch)
         else:
-            config, names = backbone_config(backbone, "backbone", file), index["id"].tolist()
-            cnn, device = load_backbone(config, weights), set_up(parsed(RuntimeConfig, "runtime"))
-            clean = extract(
-                FeatureExtractor(cnn, config.size, device),
-                read_frames(frames / "frames.npy", len(index)),
-                *(names, train),
-                *(parsed(BankConfig, "bank", dataset), parsed(AugmentConfig, "augment")),
-                scratch,
-                finite(feature_computer(runtime), names),
-                f"features-{dataset}",
-            )["clean"]
+            device = set_up(parsed(RuntimeConfig, "runtime"))
+            config = backbone_config(backbone, "backbone", profile_path(dataset))
+            cnn = FeatureExtractor(load_backbone(config, weights), config.size, device)
+            pixels, ids = read_frames(frames / "frames.npy", len(index)), index["id"].tolist()
+            views, draws = parsed(BankConfig, "bank", dataset), parsed(AugmentConfig, "augment")
+            compute, keep_as = feature_computer(runtime), f"features-{dataset}"
+            arrays = extract(cnn, pixels, ids, train, views, draws, scratch, compute, keep_as)
+            clean = arrays["clean"]
         np.save(scratch / "train.npy", train)
         shutil.copy(frames / "index.csv", scratch)
         write_json(scratch / "made_with.json", made_with)

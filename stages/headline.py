@@ -4,9 +4,9 @@ from pathlib import Path
 
 from chain.core.files import write_csv, write_json
 from chain.results.grid import map_by_k, over_seeds, read_cell, read_history
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, METRICS, parameters, run
 
-METRICS, PLOTS = Path("metrics"), Path("plots/headline")
+PLOTS = Path("plots/headline")
 
 
 def headline() -> str:

@@ -19,9 +19,9 @@ from chain.results.local_tasks_tables import printed, stacked
 from chain.results.table import write_tables
 from chain.video.pack import read_frames
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS, parameters, parsed, run
+from stages.common import ARTIFACTS, METRICS, TABLES, parameters, parsed, run
 
-METRICS, PLOTS, TABLES = Path("metrics"), Path("plots/local_tasks"), ARTIFACTS / "tables"
+PLOTS = Path("plots/local_tasks")
 
 
 def local_tasks(dataset: str, bits: int) -> str:

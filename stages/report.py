@@ -13,7 +13,7 @@ from chain.report.versions import installed_versions
 from chain.results.grid import over_seeds, read_all_floats, read_grid
 from chain.results.map_tables import readme_tables
 from chain.results.table import read_tables
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, TABLES, parameters, run
 
 PLOTS, README = Path("plots"), Path("README.md")
 BENCHMARKS = Path("benchmarks/results")
@@ -28,7 +28,7 @@ def report(lengths: str) -> str:
     bits = sorted(set(map(int, lengths.split(","))))
     scores = over_seeds(read_grid(ARTIFACTS, datasets, grid["methods"], bits, "map"), "k")
     floats, k = read_all_floats(ARTIFACTS, datasets), figures["k"]
-    tables = {name: read_tables(ARTIFACTS / "tables" / f"{name}.json") for name in REPORTED}
+    tables = {name: read_tables(TABLES / f"{name}.json") for name in REPORTED}
     measured = [BENCHMARKS / dataset for dataset in datasets]
     words = answers(scores, floats, bits[-1], k, repeats)
     page = Report(

@@ -11,9 +11,9 @@ from chain.results.labels import dataset_label
 from chain.results.map_tables import float_table, map_table
 from chain.results.table import write_tables
 from chain.results.wide import wide_curve, wide_table
-from stages.common import ARTIFACTS, parameters, run
+from stages.common import ARTIFACTS, METRICS, TABLES, parameters, run
 
-METRICS, PLOTS, TABLES = Path("metrics"), Path("plots/compare"), ARTIFACTS / "tables"
+PLOTS = Path("plots/compare")
 PROTOCOLS = ("strict", "ssvh")
 
 

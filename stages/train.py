@@ -24,7 +24,7 @@ def train_cell(dataset: str, method: str, bits: int) -> str:
     features, cell = ARTIFACTS / "features" / dataset, f"{method}_{bits}"
     store = FeatureStore.open(features)
     config = recipe.configs(len(store.train))[UNCHANGED]
-    for line in recipe.chosen(len(store.train)):
+    for line in recipe.fitted_sizes(len(store.train)):
         print(line, flush=True)
     processes = distributed.processes()
     key = recipe.model_dump() | {"threads": machine.training_threads, "processes": processes}

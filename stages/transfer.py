@@ -1,7 +1,5 @@
 """Train on one data set, retrieve on another: every ordered pair that shares its CNN."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from chain.analysis.transfer import evaluate_transfers, open_data_set
@@ -11,9 +9,7 @@ from chain.results.grid import over_seeds
 from chain.results.table import write_tables
 from chain.results.transfer_table import TRANSFER, transfer_table
 from chain.retrieval.config import EvaluationConfig
-from stages.common import ARTIFACTS, parameters, parsed, run
-
-METRICS, TABLES = Path("metrics"), ARTIFACTS / "tables"
+from stages.common import ARTIFACTS, METRICS, TABLES, parameters, parsed, run
 
 
 def transfer(bits: int) -> str:

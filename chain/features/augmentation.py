@@ -37,7 +37,7 @@ class AugmentConfig(Parameters):
     """Largest hue rotation, as a share of the full circle."""
     grey: Probability
     blur: Probability
-    """Chance of a Gaussian blur of .1 to 2 pixels."""
+    """Chance of a Gaussian blur, whose sigma is 0.1 to 2 pixels."""
 
     def scaled(self, strength: float) -> "AugmentConfig":
         """Widen all ranges but the flip's by `strength`. Raises InputError if one gets too wide."""

@@ -63,7 +63,7 @@ class BankConfig(Parameters):
 
 
 class FeatureExtractor:
-    """It turns uint8 frames into fp16 features, by augmentation and backbone on a device."""
+    """Turns uint8 frames into fp16 features: augments them and applies the backbone."""
 
     def __init__(self, backbone: Backbone, size: int, device: torch.device) -> None:
         self.backbone = backbone.to(device)
@@ -104,7 +104,7 @@ class FeatureExtractor:
 
 
 def remove_markers(folder: Path) -> None:
-    """Remove the files that counted what was done, once all of it is."""
+    """Remove the files that counted what was done. They are of no use once everything is done."""
     for marker in folder.glob("*_done"):
         marker.unlink()
 
@@ -200,13 +200,14 @@ def extract(
 ) -> dict[str, NDArray[np.float16]]:
     """Compute the features of packed frames (N, D, S, S, 3) in one pass over the clips.
 
-    `ids` (N,) are the clips' ids, which their views are drawn by. With `keep_as`, the arrays are
+    The views of a clip are drawn from its id, one of `ids` (N,). With `keep_as`, the arrays are
     kept under this name for later runs (see `Kept`), and clips of the same frames and id that an
     earlier run has kept are not computed again.
 
     Returns memory maps in `scratch`: `clean` (N, D, F), and for each kind of augmentation
     `bank_<kind>` (len(train), V, D, F), whose rows follow `train`. The file `clips_done`, also in
     `scratch`, counts the finished clips now and then, and a run that was killed goes on from there.
+    Raises InputError naming the first clip whose features are not finite.
     """
     count, dense = frames.shape[:2]
     width = extractor(frames[0, :1]).shape[1]
@@ -230,6 +231,7 @@ def extract(
     for clip in range(start, count):
         found = reused[clip] if clip in reused else next(results)
         for name, features in found.items():
+            check_finite(features, ids[clip])
             arrays[name][clip if name == "clean" else row_of[clip]] = features
         if (clip + 1) % CLIPS_BETWEEN_CHECKPOINTS == 0 or clip + 1 == count:
             for array in arrays.values():

@@ -11,25 +11,12 @@ from numpy.typing import NDArray
 
 from chain.engines import uses_ray
 from chain.features.augmentation import AugmentConfig
-from chain.features.bank import BankConfig, Compute, FeatureExtractor, check_finite, clip_features
+from chain.features.bank import BankConfig, Compute, FeatureExtractor, clip_features
 
 
 def feature_computer(runtime: Mapping[str, Any]) -> Compute:
-    """The function for `extract` that `runtime.engine` names; InputError as `uses_ray`."""
+    """The function for `extract` that `runtime.engine` names. Raises as `uses_ray` does."""
     return partial(by_ray, runtime["workers"]) if uses_ray(runtime) else clip_features
-
-
-def finite(compute: Compute, ids: Sequence[str]) -> Compute:
-    """The same as `compute`, but InputError names the first clip whose features are not finite."""
-
-    def computed(clips: Iterable[int], *given: Any) -> Iterator[dict[str, NDArray[np.float16]]]:
-        rows = list(clips)
-        for row, found in zip(rows, compute(rows, *given), strict=True):
-            for features in found.values():
-                check_finite(features, ids[row])
-            yield found
-
-    return computed
 
 
 def by_ray(

@@ -1,4 +1,4 @@
-"""WSCH's cluster term: each code is drawn to the centre that it is nearest to already."""
+"""WSCH's cluster term (anon271/WSCH): each code is drawn to the centre that is nearest already."""
 
 import torch.nn.functional as F
 from torch import Tensor

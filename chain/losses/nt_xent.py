@@ -8,8 +8,8 @@ from torch import Tensor
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross entropy between two views of a batch.
 
-    Each of the 2B views is an anchor. Its answer is the other view of its clip, among all views but
-    itself.
+    Each of the 2B views is an anchor. Among all views but itself, its answer is the other view of
+    the same clip.
 
     Args:
         z1: (B, D) first views, of any norm, since similarity is the cosine.

@@ -40,6 +40,7 @@ from torch import Tensor, nn
 
 from chain.losses.centroids import centroid_contrast, concentrations
 from chain.losses.debiased import debiased_contrastive
+from chain.methods.base import Weight
 from chain.methods.conmh import ConMH, ConMHConfig
 from chain.methods.training_clips import check_clusters, check_numbers, of_training_clips
 from chain.models.dropout import Dropout
@@ -62,7 +63,7 @@ class AutoSSVHConfig(ConMHConfig):
     """The dropout on the features that a view sees."""
     prototypes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
     """K of each clustering. All have to be less than the number of training clips."""
-    prototype_weight: Annotated[float, Field(ge=0)]
+    prototype_weight: Weight
     warmup_epochs: Annotated[int, Field(ge=0)]
     """How many epochs at the start go without prototypes."""
 

@@ -13,10 +13,12 @@ from chain.views.store import FeatureStore
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+"""The weight of a term of a loss."""
 
 
 class LossWeights(Parameters):
-    """Base of the weights of a loss that is a sum of terms, of which one has to count."""
+    """Base of the weights of a loss that is a sum of terms, of which at least one has to count."""
 
     @model_validator(mode="after")
     def _some_term_counts(self) -> Self:
@@ -85,11 +87,11 @@ class Method(nn.Module, ABC):
     def fit(self, store: FeatureStore) -> None:
         """Look at the training features before the first step, for statistics or clusters."""
 
-    def began(self, epoch: int) -> int:
-        """The epoch, `epoch` or one before it, in which its training began with fresh weights.
+    def phase_start(self, epoch: int) -> int:
+        """The first epoch of the phase of training to which `epoch` belongs.
 
-        The optimiser begins afresh there too, and the learning rate falls from there on. It is 0
-        unless the method trains twice.
+        A phase begins with a fresh optimiser, and the learning rate falls from there on. A method
+        has one phase, from epoch 0 on, unless it trains twice as BTH does.
         """
         return 0
 

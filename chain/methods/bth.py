@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from chain.methods.base import Count, LossWeights, Method, MethodConfig, TrainingConfig
+from chain.methods.base import Count, LossWeights, Method, MethodConfig, TrainingConfig, Weight
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
 from chain.models.dropout import Dropout
@@ -39,8 +39,6 @@ from chain.models.kmeans import kmeans
 from chain.models.positions import sinusoid
 from chain.views.masking import corrupt, mask_frames
 from chain.views.store import FeatureStore
-
-Weight = Annotated[float, Field(ge=0)]
 
 FFN = 4  # hidden size of the feed-forward network, in widths
 
@@ -112,7 +110,7 @@ class BTH(Method):
         with torch.no_grad():
             self.decoder.bias.copy_(self.mean)
 
-    def began(self, epoch: int) -> int:
+    def phase_start(self, epoch: int) -> int:
         pretrained = self.config.pretrain_epochs
         return pretrained if epoch >= pretrained else 0
 

@@ -14,7 +14,7 @@ says what we chose and holds the figures behind it. Two choices shape the code:
 
 * The order task sees the first view with a share of its frames *permuted among themselves*, in a
   pass of its own (HERO, arXiv 2005.00200, has the same form). Embeddings mark the places, but not
-  where a frame came from. The frames that stayed are what the others can be verified against.
+  where a frame came from. The others can be verified against the frames that stayed.
 * Scenes are clustered once, before training, on the CNN features of each stored view. On the
   encoder's output, position embeddings would make neighbours in time a scene. On the few frames of
   each sample, clustering would cost as much as the network does.
@@ -33,7 +33,14 @@ from chain.features.augmentation import Spatial
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.frame_order import frame_order
 from chain.losses.scene import scene_contrast
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
+from chain.methods.base import (
+    LossWeights,
+    Method,
+    MethodConfig,
+    Positive,
+    TrainingConfig,
+    Weight,
+)
 from chain.models.encoders import EncoderConfig, TemporalEncoder
 from chain.models.hash_layer import HashLayer, sign
 from chain.scenes.clustering import NO_SCENE, SceneConfig, cluster_scenes
@@ -42,23 +49,16 @@ from chain.views.sampling import Sampling, sample_frames
 from chain.views.stand_in import StandInConfig, disturb
 from chain.views.store import FeatureStore, gather
 
-Weight = Annotated[float, Field(ge=0)]
 Read = Literal["states", "codes"]
 """What a local task reads of a frame: its hidden state, or the real code of that state."""
 
 
-class TaskWeights(Parameters):
+class TaskWeights(LossWeights):
     """Weights of the three tasks. A weight of 0 switches a task off and saves its cost."""
 
     contrastive: Weight
     order: Weight
     scene: Weight
-
-    @model_validator(mode="after")
-    def _some_task_is_on(self) -> Self:
-        if not any(self.model_dump().values()):
-            raise ValueError("all are 0, so there is nothing to learn")
-        return self
 
 
 class OrderConfig(Parameters):
@@ -72,7 +72,7 @@ class OrderConfig(Parameters):
     read: Read
 
     @model_validator(mode="after")
-    def _can_be_told(self) -> Self:
+    def _permuted_frames_can_be_told_apart(self) -> Self:
         if self.share < 1 and not self.positions:
             raise ValueError("a share below 1 needs positions: true")
         return self
@@ -138,6 +138,7 @@ class Chain(Method):
         store.encoded_frames(self.frames)  # raises where too few are stored
         batch, views = len(rows), self.scenes.shape[1]
         first = random.integers(0, views, batch)
+        # Another view than the first, unless there is only one.
         second = (first + random.integers(min(1, views - 1), max(1, views), batch)) % views
         frames = sample_frames(self.config.sampling, 2 * batch, store.dense, self.frames, random)
         clips, chosen = np.tile(rows, 2), np.concatenate([first, second])

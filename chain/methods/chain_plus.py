@@ -22,7 +22,8 @@ from torch import Tensor
 
 from chain.core.errors import InputError
 from chain.losses.neighbourhood import neighbourhood
-from chain.methods.chain import Chain, ChainConfig, TaskWeights, Weight
+from chain.methods.base import Weight
+from chain.methods.chain import Chain, ChainConfig, TaskWeights
 from chain.views.store import FeatureStore, gather
 
 CHUNK = 256  # clips pooled at once

@@ -21,11 +21,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from chain.losses.debiased import debiased_contrastive
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, Weight
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.positions import sinusoid
 from chain.models.transformer import Transformer, TransformerConfig, xavier_linears
 from chain.views.store import FeatureStore
+from chain.views.two_views import permutations, take
 
 
 class ConMHConfig(MethodConfig):
@@ -35,7 +36,7 @@ class ConMHConfig(MethodConfig):
     decoder: TransformerConfig
     mask_ratio: Annotated[float, Field(gt=0, lt=1)]
     """r, the share of a clip's frames that a view does not see."""
-    contrastive_weight: Annotated[float, Field(ge=0)]
+    contrastive_weight: Weight
     """a in L = MSE(view 1) + MSE(view 2) + a · DCL."""
     temperature: Positive
     tau_plus: Annotated[float, Field(ge=0, lt=1)]
@@ -89,8 +90,7 @@ class ConMH(Method):
     ) -> tuple[Tensor, ...]:
         """Clean frames (B, T, F), and a random permutation of the frames of each clip (B, T)."""
         features = store.clean_frames(store.train[rows], self.frames)
-        permutation = random.random((len(rows), self.frames)).argsort(axis=1)
-        return features, torch.from_numpy(permutation)
+        return features, permutations(len(rows), self.frames, random)
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
         code1, code2, reconstruction = self._views(*batch)
@@ -101,33 +101,25 @@ class ConMH(Method):
         return {"loss": loss, "reconstruction": reconstruction, "contrastive": contrastive}
 
     def encode(self, features: Tensor) -> Tensor:
-        every = torch.arange(self.frames, device=features.device).expand(len(features), -1)
-        return self._frame_codes(features, every).mean(dim=1)
+        # Contiguous as in training: the layout of the frames decides how the first layer rounds.
+        return self._frame_codes(features.contiguous(), self.places).mean(dim=1)
 
-    def _frame_codes(self, features: Tensor, visible: Tensor) -> Tensor:
-        """Codes (B, V, b) in {-1, +1} of the visible frames (B, V) of features (B, T, F)."""
-        chosen = take(features, visible)
-        tokens = self.project(chosen) + self.places[visible]
-        return sign(self.hash(self.head(self.encoder(tokens))))
+    def _frame_codes(self, features: Tensor, places: Tensor) -> Tensor:
+        """Codes (B, V, b) in {-1, +1} of frames (B, V, F) at places (V, W) or (B, V, W)."""
+        return sign(self.hash(self.head(self.encoder(self.project(features) + places))))
 
     def _views(self, features: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean codes (B, b) of both views of features (B, T, F), and the sum of both errors."""
         visible = self.frames - self.masked_frames
-        first, second = permutation[:, :visible], permutation[:, -visible:]
-        code1, error1 = self._view(features, first, permutation[:, visible:])
-        code2, error2 = self._view(features, second, permutation[:, :-visible])
+        code1, error1 = self._view(features, permutation[:, :visible], permutation[:, visible:])
+        code2, error2 = self._view(features, permutation[:, -visible:], permutation[:, :-visible])
         return code1, code2, error1 + error2
 
     def _view(self, features: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
         """Mean code (B, b) of the visible frames, and the error of the masked ones."""
-        codes = self._frame_codes(features, visible)
+        codes = self._frame_codes(take(features, visible), self.places[visible])
         seen = self.decoder_project(codes) + self.decoder_places[visible]
         hidden = self.mask_token + self.decoder_places[masked]
         decoded = self.decoder(torch.cat([seen, hidden], dim=1))[:, visible.shape[1] :]
         predicted = self.reconstruct(decoded)
         return codes.mean(dim=1), F.mse_loss(predicted, take(features, masked))
-
-
-def take(features: Tensor, frames: Tensor) -> Tensor:
-    """The frames (B, V) of features (B, T, F): (B, V, F)."""
-    return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

@@ -42,7 +42,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from chain.core.errors import InputError
-from chain.methods.base import LossWeights, Method, MethodConfig, TrainingConfig
+from chain.methods.base import LossWeights, Method, MethodConfig, TrainingConfig, Weight
 from chain.methods.training_clips import check_clusters, of_training_clips
 from chain.models.anchor_graph import REACH, AnchorGraph, nearest_anchors
 from chain.models.hash_layer import sign
@@ -53,8 +53,6 @@ from chain.views.store import FeatureStore
 
 MARGINS = 1 / 4, 1 / 64  # of h against d, and of d against e, as shares of the bits
 SEEN = 5  # clips a step for each of its rows
-
-Weight = Annotated[float, Field(ge=0)]
 
 
 def _grouped(width: int) -> int:

@@ -22,7 +22,7 @@ class PCAITQConfig(MethodConfig):
 
 
 class PCAITQ(PCARotation):
-    """PCA-RR, but from the random rotation on a better one is sought."""
+    """PCA-RR with a rotation that is improved from the random one on."""
 
     Config = PCAITQConfig
 

@@ -40,7 +40,10 @@ class PCARotation(Method):
         self.register_buffer("rotation", torch.linalg.qr(torch.randn(bits, bits)).Q)
 
     def fit(self, store: FeatureStore) -> None:
-        """Find mean and components; the rotation stays as it was drawn. InputError as below."""
+        """Find mean and components; the rotation stays as it was drawn.
+
+        InputError as `find_components` raises it.
+        """
         self.find_components(store)
 
     def find_components(self, store: FeatureStore) -> tuple[Tensor, Tensor]:
@@ -95,15 +98,15 @@ def principal_components(covariance: Tensor, count: int) -> Tensor:
 
 
 def components_of_few(points: Tensor, count: int) -> Tensor:
-    """The same (F, count) for centred points (N, F), fewer than F.
+    """The principal components (F, count) of centred points (N, F), where N is less than F.
 
-    Their covariance has so many eigenvalues of 0 that solvers may fail on it.
+    Their covariance has so many eigenvalues of 0 that `principal_components` may fail on it.
     """
     return turned(torch.linalg.svd(points, full_matrices=False).Vh[:count].T)
 
 
 def turned(vectors: Tensor) -> Tensor:
-    """The columns, each with a sign that makes its largest entry positive: solvers' differ."""
+    """The columns, their largest entries made positive: solvers differ in the sign."""
     largest = vectors.abs().argmax(dim=0, keepdim=True)
     return vectors * vectors.gather(0, largest).sign()
 

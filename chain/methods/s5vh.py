@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from chain.core.errors import InputError
 from chain.losses.debiased import debiased_contrastive
-from chain.methods.base import Count, Method, MethodConfig, Positive, TrainingConfig
+from chain.methods.base import Count, Method, MethodConfig, Positive, TrainingConfig, Weight
 from chain.methods.training_clips import check_clusters, check_numbers, of_training_clips
 from chain.models.hash_centres import hash_centres
 from chain.models.hash_layer import HashLayer, sign
@@ -61,7 +61,7 @@ class S5VHConfig(MethodConfig):
     decoder: MambaConfig
     mask_ratio: Annotated[float, Field(gt=0, lt=1)]
     """r, the share of a clip's frames that a view does not see."""
-    contrastive_weight: Annotated[float, Field(ge=0)]
+    contrastive_weight: Weight
     temperature: Positive
     tau_plus: Annotated[float, Field(ge=0, lt=1)]
     """Prior probability that a negative is of the anchor's class."""
@@ -71,7 +71,7 @@ class S5VHConfig(MethodConfig):
     """K of k-means. It has to be less than the number of training clips."""
     components: Count
     """Principal components that are clustered, or as many as there are."""
-    centre_weight: Annotated[float, Field(ge=0)]
+    centre_weight: Weight
     centre_temperature: Positive
     warmup_epochs: Annotated[int, Field(ge=0)]
     """How many epochs at the start have the labels of k-means."""

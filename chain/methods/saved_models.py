@@ -19,7 +19,7 @@ WEIGHTS = "weights of the network that its model.json describes"
 
 
 class Description(Parameters):
-    """What it takes to build the network that a folder of weights belongs to."""
+    """All that is needed to build the network that a folder of weights belongs to."""
 
     method: str
     feature_width: int
@@ -54,7 +54,11 @@ def read_description(folder: Path) -> Description:
 
 
 def build_method(folder: Path) -> Method:
-    """The untrained network that a folder of weights belongs to; InputError as above."""
+    """The untrained network that a folder of weights belongs to.
+
+    InputError if the description is missing or damaged, or if the method has other parameters by
+    now.
+    """
     described = read_description(folder)
     with reading(folder / DESCRIPTION, DESCRIBES):
         return described.build()

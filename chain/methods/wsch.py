@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from chain.core.params import Parameters
 from chain.losses.debiased import debiased_contrastive
 from chain.losses.nearest_centre import nearest_centre
-from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig
+from chain.methods.base import Method, MethodConfig, Positive, TrainingConfig, Weight
 from chain.methods.training_clips import check_clusters, check_numbers, of_training_clips
 from chain.models.hash_layer import HashLayer, sign
 from chain.models.kmeans import kmeans
@@ -65,8 +65,8 @@ class EncoderSize(AttentionSize):
 class TermWeights(Parameters):
     """Weights of the second stage's terms beside the reconstruction."""
 
-    cluster: Annotated[float, Field(ge=0)]
-    contrastive: Annotated[float, Field(ge=0)]
+    cluster: Weight
+    contrastive: Weight
 
 
 class WSCHConfig(MethodConfig):

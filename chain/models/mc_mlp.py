@@ -12,7 +12,8 @@ batch in training. MCMSH makes several passes a step, each with statistics of it
 
 Inside, tensors are (n, B, P, c): places, clips of a pass, passes, channels. Then a layer that mixes
 the places is one matrix product for all clips, neighbours lie next to each other, and the channels
-of all passes are normalised at once. On a CPU this takes two thirds of the time of (B, n, c).
+of all passes are normalised at once. On a CPU this takes two thirds of the time that the layout
+(B, n, c) takes.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """The code that a stage or a method runs: its file, all that it imports, and a hash of each.
 
-DVC re-runs a stage when one of its dependencies changes. Dependencies on code that are listed by
-hand miss files, so here they are found from the imports. Comments and docstrings do not count: who
-mends a sentence need not train again.
+DVC re-runs a stage when one of its dependencies changes. A list of code files that is kept by hand
+misses some, so here they are found from the imports. Comments and docstrings do not count, so that
+editing words retrains nothing.
 """
 
 import ast
@@ -64,7 +64,7 @@ def code_of(entry: Path, root: Path) -> dict[str, str]:
 
 
 def made_by(module: Path) -> dict[str, Any]:
-    """The hash of each file that `module`, one of ours, runs, and the versions of libraries."""
+    """The hash of each file that a module of this repository runs, and versions of `LIBRARIES`."""
     versions = dict.fromkeys(LIBRARIES, "not installed")
     for library in LIBRARIES:
         with suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""Whether a data set has enough clips for what the parameters ask, known once it is indexed."""
+"""Whether a data set, once it is indexed, has enough clips for what the parameters ask."""
 
 from chain.core.errors import InputError
 from chain.methods.base import MethodConfig
@@ -13,7 +13,7 @@ ADVICE = (
 
 
 def least_clips(config: MethodConfig) -> dict[str, tuple[int, int]]:
-    """The value of each parameter that asks for training clips, and for how many at least."""
+    """Each parameter that needs training clips: its value, and how many clips it needs at least."""
     needs = {}
     if config.training:
         needs["training.batch"] = (config.training.batch, config.training.batch)

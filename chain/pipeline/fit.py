@@ -4,8 +4,8 @@ A profile says `fit` in place of a number, such as `methods.all.training.batch: 
 `PUBLISHED_FROM` training clips on, that is the published number. With fewer of them:
 
 * Sizes are the published ones, but not above what `Limits` allows.
-* The epochs are as many as `Limits.steps` takes. BTH, which trains twice and contrasts nothing,
-  takes three times as many.
+* The epochs are as many as it takes to make `Limits.steps` steps. BTH, which trains twice and
+  contrasts nothing, takes three times as many.
 * The phases of a training keep their published share of the epochs.
 * The learning rate is `LEAST_RATE`, or the published one if that is higher: the steps are fewer.
 

@@ -14,9 +14,9 @@ from chain.methods.base import MethodConfig
 from chain.pipeline.fit import FIT, KEYS, PHASES
 
 ALL = "all"
-"""The block that is meant for every method which has such parameters."""
-JUNK = ("extra_forbidden", "literal_error", "_type")
-"""How pydantic's names of errors end that no other parameter of a run can mend."""
+"""The block whose values hold for every method that has such parameters."""
+NEVER_VALID = ("extra_forbidden", "literal_error", "_type")
+"""Endings of pydantic's error types: a key or value at such a fault is valid on no data set."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class Layers:
     profile_file: Path = PARAMS
 
     def check(self) -> None:
-        """InputError if a block belongs to no method, if a key of `all` belongs to none of them,
+        """Check all blocks, also of methods that the run does not use.
 
-        or if a block of a method, used or not, does not pass `check_unused`.
+        InputError if a block belongs to no method, if no method has a key of `all`, or if the block
+        of a method does not pass `check_unused`.
         """
         for layer in (Layer(self.published, "methods"), self._profile()):
             for name in layer.tree:
@@ -68,14 +69,14 @@ class Layers:
                 self.check_unused(name)
 
     def check_unused(self, method: str, change: Layer | None = None) -> None:
-        """InputError for a key or value that the method could never have.
+        """InputError for a key or value that the method could have on no data set.
 
-        What only this data set does not allow is no fault of parameters that the run does not use.
+        The run does not use these parameters, so what this data set alone forbids is no fault.
         """
         try:
             self._validated(method, change)
         except ValidationError as error:
-            if error.errors()[0]["type"].endswith(JUNK):
+            if error.errors()[0]["type"].endswith(NEVER_VALID):
                 self.config(method, change)
 
     def config(self, method: str, change: Layer | None = None) -> MethodConfig:
@@ -97,8 +98,7 @@ class Layers:
 
     def fits(self, method: str, change: Layer | None = None) -> list[str]:
         """The dotted keys of the sizes that follow the number of training clips, sorted."""
-        layers = [*self._of(method), *([change] if change else [])]
-        tree = leaves(merge(*(layer.tree for layer in layers)))
+        tree = leaves(merge(*(layer.tree for layer in self._of(method, change))))
         return sorted(key for key, value in tree.items() if value == FIT)
 
     def _merged(self, method: str, change: Layer | None) -> dict[str, Any]:
@@ -115,22 +115,26 @@ class Layers:
         return method_class(method).Config.model_validate(self._merged(method, change))
 
     def _all(self, method: str, change: Layer | None) -> list[Layer]:
-        layers = [*self._of(method), *([change] if change else [])]
-        return [_published(layer, method_class(method).Config) for layer in layers]
+        """The layers of a method without the keys that say `fit`. Raises as `_numbers` does."""
+        schema = method_class(method).Config
+        return [_numbers(layer, schema) for layer in self._of(method, change)]
 
     def _profile(self) -> Layer:
         return Layer(self.profile, "methods", self.profile_file)
 
-    def _of(self, method: str) -> Iterator[Layer]:
+    def _of(self, method: str, change: Layer | None) -> Iterator[Layer]:
+        """The layers of a method as they are written, the lowest first."""
         schema = method_class(method).Config
         for block in (Layer(self.published, "methods"), self._profile()):
             shared = applicable(block.tree.get(ALL, {}), schema)
             yield Layer(shared, f"{block.key}.{ALL}", block.file)
             yield Layer(block.tree.get(method, {}), f"{block.key}.{method}", block.file)
+        if change:
+            yield change
 
 
-def _published(layer: Layer, schema: type[BaseModel]) -> Layer:
-    """The layer without what says `fit`. InputError if something does that can't follow."""
+def _numbers(layer: Layer, schema: type[BaseModel]) -> Layer:
+    """The layer without the keys that say `fit`. InputError if a key says so that must not."""
     known = KEYS & leaves(applicable(layer.tree, schema)).keys()
     for key, value in leaves(layer.tree).items():
         if value == FIT and key not in known:

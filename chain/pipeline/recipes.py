@@ -1,7 +1,7 @@
 """Recipes: what a training is made of, its parameters and its code, in one small file each.
 
-A recipe is a dependency of the trainings that follow it. So DVC trains anew what is concerned by a
-change of `params.yaml`, of a data set's profile or of a method's code, and nothing else.
+A recipe is a dependency of the trainings that follow it. So a change of `params.yaml`, of a data
+set's profile or of a method's code makes DVC repeat the trainings that it concerns, and no others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,8 +45,8 @@ class Recipe(Parameters):
             for name, tree in self.variants.items()
         }
 
-    def chosen(self, clips: int) -> list[str]:
-        """A line for each variant in which sizes follow the number of clips: what they are."""
+    def fitted_sizes(self, clips: int) -> list[str]:
+        """A line for each variant in which sizes follow the number of clips, with these sizes."""
         configs = self.configs(clips)
         lines = []
         for name, keys in self.fit.items():
@@ -74,7 +74,7 @@ def write_recipe(
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read what `write_recipe` wrote. Raises InputError if the file is missing or no recipe."""
+    """Read what `write_recipe` wrote. InputError if the file is missing or holds no recipe."""
     with reading(path, "a recipe", "run `dvc repro check`"):
         recipe = Recipe.model_validate_json(path.read_text())
         recipe.configs(PUBLISHED_FROM)  # so that a damaged one is noticed here

@@ -104,7 +104,7 @@ class Experiment(Parameters):
     """`params.yaml`."""
 
     datasets: SomeNames
-    """Those of which the tables tell; the first is the headline's."""
+    """The data sets that the tables show; the first is the headline's."""
     method: Name
     bits: CodeLength
     seed: Seed
@@ -136,10 +136,10 @@ class Profile(Parameters):
 
 
 class Checked:
-    """The parameters of a run, found sound.
+    """The parameters of a run, which have passed every check.
 
-    `experiment` is `params.yaml`, `profiles` the data sets of `experiment.datasets`. Raises
-    InputError with one line that names the first file and key at fault.
+    `experiment` is `params.yaml`, and `profiles` holds the profile of each data set that it names.
+    InputError names the first file and key at fault in one line.
     """
 
     def __init__(
@@ -184,13 +184,11 @@ class Checked:
         Variants are left out for which the data set has no views, and all variants of a method
         that the grid does not hold.
         """
-        ablations = self.experiment.ablations
-        method, found = ablations.method_of(table), {}
-        for variant, change in ablations.variants[method][table].root.items():
-            place = f"ablations.variants.{method}.{table}.{variant}"
-            config = self._layers(dataset).config(method, Layer(change, place))
-            self._check_frames(dataset, place, config)
-            missing = self._missing_views(dataset, place, config)
+        method, found = self.experiment.ablations.method_of(table), {}
+        for variant, change in self._changes(method, table).items():
+            config = self._layers(dataset).config(method, change)
+            self._check_frames(dataset, change.key, config)
+            missing = self._missing_views(dataset, change.key, config)
             if method in self.experiment.grid.methods and not missing:
                 found[variant] = config
         return method, found
@@ -203,24 +201,28 @@ class Checked:
         layers = self._layers(dataset)
         if table is None:
             return {UNCHANGED: layers.fits(method)}
-        variants = self.experiment.ablations.variants[method][table].root
-        return {name: layers.fits(method, Layer(tree, table)) for name, tree in variants.items()}
+        changes = self._changes(method, table)
+        return {variant: layers.fits(method, change) for variant, change in changes.items()}
 
     @property
     def left_out(self) -> list[str]:
         """A line for each data set with ablations that `variants` leaves out."""
         lines = []
         for dataset in self.profiles:
-            names = [
-                f"{table}.{variant}"
-                for table in self.experiment.ablations.tables
-                for variants in self.experiment.ablations.variants.values()
-                for variant in variants.get(table, Variants({})).root
-                if variant not in self.variants(dataset, table)[1]
-            ]
+            names = []
+            for table in self.experiment.ablations.tables:
+                method, kept = self.variants(dataset, table)
+                left = (name for name in self._changes(method, table) if name not in kept)
+                names += [f"{table}.{name}" for name in left]
             if names:
                 lines.append(f"ablations left out on {dataset}: {', '.join(names)}")
         return lines
+
+    def _changes(self, method: str, table: str) -> dict[str, Layer]:
+        """What each variant of a table changes in the method's parameters."""
+        place = f"ablations.variants.{method}.{table}"
+        variants = self.experiment.ablations.variants[method][table].root
+        return {name: Layer(tree, f"{place}.{name}") for name, tree in variants.items()}
 
     def _layers(self, dataset: str) -> Layers:
         profile = self.profiles[dataset]
@@ -246,10 +248,9 @@ class Checked:
 
     def _check_other_tables(self, dataset: str) -> None:
         for method, tables in self.experiment.ablations.variants.items():
-            for table, variants in tables.items():
-                for variant, change in variants.root.items():
-                    place = f"ablations.variants.{method}.{table}.{variant}"
-                    self._layers(dataset).check_unused(method, Layer(change, place))
+            for table in tables:
+                for change in self._changes(method, table).values():
+                    self._layers(dataset).check_unused(method, change)
 
     def _check_frames(self, dataset: str, place: str, config: MethodConfig) -> None:
         profile, file = self.profiles[dataset], profile_path(dataset)

@@ -1,4 +1,4 @@
-"""Evaluation of binary codes under two protocols.
+"""Evaluation of binary codes by two protocols (docs/protocols.md).
 
 `ssvh` is how the video hashing literature computes mAP@K: the query's own copy stays in the ranking
 and AP is divided by K. Tied items keep one order, that of the hashes of their ids. A database is
@@ -51,11 +51,6 @@ class Evaluation:
     answerable: NDArray[np.bool_]
     by_radius: pd.DataFrame
     by_rank: pd.DataFrame
-
-    @property
-    def unanswerable(self) -> int:
-        """The number of queries without a relevant item besides themselves."""
-        return int((~self.answerable).sum())
 
     def tables(self, query_ids: NDArray[np.str_]) -> dict[str, pd.DataFrame]:
         """Return the tables that are written to files, by name.
@@ -142,9 +137,10 @@ def stack_seeds(tables: Mapping[int, dict[str, pd.DataFrame]]) -> dict[str, pd.D
 
 
 def order_by_hash(ids: NDArray[np.str_]) -> NDArray[np.int64]:
-    """The places (N,) of the ids in the order of their SHA-256, which has nothing to do with them.
+    """The places (N,) of the ids in the order of their SHA-256.
 
-    So the same items come in the same order, however the list that holds them is sorted.
+    So the same items come in the same order, however the list that holds them is sorted. That order
+    has nothing to do with names or categories.
     """
     digests = [hashlib.sha256(one.encode()).digest() for one in ids.tolist()]
     return np.array(sorted(range(len(ids)), key=digests.__getitem__), dtype=np.int64)

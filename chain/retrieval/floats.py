@@ -16,8 +16,8 @@ from chain.retrieval.relevance import Relevance, self_matches
 BLOCK = 2**23  # similarities that are in memory at once: 32 MiB
 
 VARIANTS = {"raw": (1, False), "centred": (1, True), "centred_halves": (2, True)}
-"""How a clip is represented: by the mean features of so many equal parts, joined, and whether the
-mean over the training clips is subtracted from that."""
+"""The ways to represent a clip: the number of equal parts whose mean features are joined, and
+whether the mean of the training clips is subtracted."""
 
 
 def float_ap_strict(
@@ -130,7 +130,7 @@ def _pooled(
 def _centre(
     clean: NDArray[np.floating], rows: NDArray[np.int64], parts: int
 ) -> NDArray[np.float32]:
-    """The mean (parts * F,) of the same, of which only one clip is in memory at once."""
+    """The mean (parts * F,) of what `_pooled` gives, with one clip in memory at a time."""
     total = np.zeros(parts * clean.shape[2])
     for clip in rows:
         total += part_means(clean[clip], parts)

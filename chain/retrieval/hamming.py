@@ -72,12 +72,10 @@ def nearest(
 
 
 def _nearest(distances: Distances, counts: Counts, k: int) -> Counts:
-    """Return the indices of the k smallest of `distances` (N,), of which `counts` are 0, 1, ...."""
+    """Return the indices of the k smallest of `distances` (N,), of which `counts[d]` are d."""
     # This is faster than a partition. A NumPy integer would widen all distances to compare them.
     farthest = int(counts.cumsum().searchsorted(k))
-    within = (distances <= farthest).nonzero()[
-        0
-    ]  # in the order of the index; seldom many more than k
+    within = np.flatnonzero(distances <= farthest)  # in the index's order; seldom many more than k
     return within[distances[within].argsort(kind="stable")[:k]]
 
 

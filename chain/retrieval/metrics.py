@@ -100,10 +100,7 @@ def precision_recall_by_rank(
     queries, everything = np.arange(len(items)), found[:, -1]
     precision, recall = np.empty(len(ranks)), np.empty(len(ranks))
     for place, rank in enumerate(ranks):
-        group = (
-            queries,
-            (through >= rank).argmax(axis=1),
-        )  # the group of ties that the rank falls into
+        group = queries, (through >= rank).argmax(axis=1)  # of ties, that the rank falls into
         after = through[group] - rank
         hits = found[group] - relevant[group] * (after / items[group])
         precision[place] = (hits / rank).mean()

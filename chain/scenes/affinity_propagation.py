@@ -9,9 +9,10 @@ and an availability a(i, k), how much support k has for that role:
 
 Both are damped, and k is an exemplar while r(k, k) + a(k, k) > 0. The stopping rule, the refinement
 of exemplars and the degenerate cases are those of `sklearn.cluster.AffinityPropagation`. Given the
-same noise to break ties, both give the same scenes. Here the noise is fixed, so results repeat. It
-matters where a scene has two frames: both suit equally as its exemplar, and noise alone decides, at
-times on the scenes as well. There scikit-learn's results differ between random states.
+same noise to break ties, both give the same scenes. Here the noise is fixed, so results repeat. The
+noise matters where a scene has two frames, which suit equally as its exemplar. There it decides on
+the exemplar, at times on the scenes as well, and scikit-learn's results differ between random
+states.
 """
 
 import torch

@@ -42,7 +42,7 @@ class Run:
 
 
 def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, pd.DataFrame]:
-    """The trained model and its history. It goes on from what an earlier try left in `scratch`."""
+    """The trained model and its history; training goes on from a checkpoint in `scratch`."""
     device = distributed.local(set_up(runtime, training=True))
     store = FeatureStore.open(run.features)
     model = build(method_class(run.method), run.config, store, run.bits, run.seed)
@@ -54,7 +54,7 @@ def train_run(run: Run, runtime: RuntimeConfig, scratch: Path) -> tuple[Method, 
 
 
 def train_and_save(run: Run, runtime: RuntimeConfig, scratch: Path, out: Path) -> pd.DataFrame:
-    """Train, and write the weights to `seed_<n>.pt` in `out`; the history, with a column `seed`."""
+    """Train, write the weights to `seed_<n>.pt` in `out`, and return the history with its seed."""
     model, history = train_run(run, runtime, scratch)
     save_tensors(out / f"seed_{run.seed}.pt", model.cpu().state_dict())
     return history.assign(seed=run.seed)
@@ -76,10 +76,11 @@ def train(
     """Train `model` in place, and return its history.
 
     The history has a row for each epoch, with the columns epoch, lr, loss and the parts of the
-    loss. Each step is seeded by (seed, epoch, step) alone. So a run that resumes from the
-    checkpoint in `scratch` ends in the same weights as one that was never stopped. Of several
-    processes (`chain/training/distributed.py`), the first alone reads and writes there. InputError
-    if the training set is smaller than a batch, or the loss stops being a number.
+    loss; it is empty for a method that learns nothing by gradient. Each step is seeded by (seed,
+    epoch, step) alone. So a run that resumes from the checkpoint in `scratch` ends in the same
+    weights as one that was never stopped. Of several processes (`chain/training/distributed.py`),
+    only the first reads and writes there. InputError if the training set is smaller than a batch,
+    or the loss stops being a number.
     """
     config = model.config.training
     model.to(device)
@@ -111,10 +112,10 @@ def train(
         total=config.epochs * steps, initial=start * steps, unit="step", desc=f"seed {seed}"
     )
     for epoch in range(start, config.epochs):
-        began = model.began(epoch)
-        if epoch == began:
+        first_epoch = model.phase_start(epoch)
+        if epoch == first_epoch:
             optimiser = _optimiser(model, config)
-        rate = learning_rate(config, epoch - began)
+        rate = learning_rate(config, epoch - first_epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
         generator = np.random.default_rng([seed, epoch])

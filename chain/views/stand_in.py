@@ -1,9 +1,9 @@
 """What stands in for spatial augmentation where there are features but no pixels.
 
 CHAIN (arXiv 2310.18926) augments frames before the CNN, with one draw for all frames of a view. A
-ready-made feature file has lost the frames, so the features themselves are disturbed, again with
-one draw for all frames of a view. Nothing of this is in the paper. `docs/choices.md` says how much
-of the gain from pixels it keeps.
+ready-made feature file has no frames, so the features themselves are disturbed, again with one draw
+for all frames of a view. Nothing of this is in the paper. `docs/choices.md` says how much of the
+gain from augmented pixels it keeps.
 """
 
 from collections.abc import Callable

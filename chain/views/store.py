@@ -16,6 +16,7 @@ from chain.core.arrays import check_rows, read_array
 from chain.core.errors import REPRO, InputError
 from chain.datasets.manifest import read_index
 from chain.views.sampling import uniform_frames
+from chain.views.training_rows import read_training_rows
 
 CHUNK = 256  # training clips read at once
 
@@ -115,9 +116,7 @@ class FeatureStore:
         index = read_index(folder / "index.csv")
         clean = FeatureMap.open(folder / "clean.npy", 3)
         check_rows(folder / "clean.npy", clean, len(index))
-        train = np.array(read_array(folder / "train.npy", np.int64, 1))
-        if train.min() < 0 or train.max() >= len(index):
-            raise InputError(f"{folder / 'train.npy'}: names a clip that is not there; {REPRO}")
+        train = read_training_rows(folder / "train.npy", len(index))
         banks: dict[str, NDArray[np.float16]] = {}
         for path in sorted(folder.glob("bank_*.npy")):
             bank = FeatureMap.open(path, 4)

@@ -1,4 +1,4 @@
-"""The rows of the training clips, for those who need nothing else of the features."""
+"""Which clips of a data set are the training clips, as the stage `features` writes it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from chain.core.errors import REPRO, InputError
 
 
 def read_training_rows(path: Path, clips: int) -> NDArray[np.int64]:
-    """Read `train.npy` (M,), which names M of so many clips.
+    """Read `train.npy`: the rows (M,) of the training clips in an index of so many clips.
 
     Raises InputError naming the file if it is missing or damaged, or names a clip that is not
     there.

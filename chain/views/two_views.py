@@ -1,7 +1,8 @@
-"""Two views of a clip that see different frames, as ConMH's family of masked autoencoders has them.
+"""Two views of a clip that see different frames, for ConMH and the methods that build on it.
 
-The frames of a clip are permuted at random. One view sees the first of them and one the last, each
-in temporal order, and each has to predict the frames that it does not see.
+The frames of a clip are permuted at random. One view sees the first of them, the other the last,
+and each has to predict the frames that it does not see. WSCH and S5VH see them in temporal order,
+as `two_views` gives them; ConMH and AutoSSVH see them as they are permuted.
 """
 
 import numpy as np

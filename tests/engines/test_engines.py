@@ -2,17 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from chain.core.errors import InputError
 from chain.engines import uses_ray
 from chain.features.bank import clip_features
-from chain.features.engine import feature_computer, finite
+from chain.features.engine import feature_computer
 from chain.video.engine import decoder
 from chain.video.pack import on_threads
 
@@ -59,17 +57,3 @@ def test_ray_not_installed(
     message = r"^runtime\.engine: ray is not installed: pip install -r requirements-scale\.txt$"
     with pytest.raises(InputError, match=message):
         choose({"engine": "ray", "workers": 2})
-
-
-def test_features_that_are_not_finite_are_refused_by_the_clip_s_name() -> None:
-    values = np.ones((3, 2, 4), np.float16)
-    values[2, 1, 3] = np.inf
-
-    def compute(clips: Iterable[int], *_: Any) -> Iterator[dict[str, NDArray[np.float16]]]:
-        for clip in clips:
-            yield {"clean": values[clip]}
-
-    computed = finite(compute, ["a", "b", "walk/c"])([0, 2], *[None] * 5)  # type: ignore[arg-type]
-    assert next(computed)["clean"] is not None
-    with pytest.raises(InputError, match=r"^walk/c: its features are not finite"):
-        next(computed)

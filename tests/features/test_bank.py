@@ -401,3 +401,17 @@ def test_extractor_resizes_or_augments_then_runs_the_backbone() -> None:
     assert got.shape == (2, 1024) and got.dtype == np.float16
     np.testing.assert_array_equal(got, clean.numpy().astype(np.float16))
     np.testing.assert_array_equal(extractor(frames, drawn), augmented.numpy().astype(np.float16))
+
+
+@pytest.mark.parametrize("name", ["clean", "bank_per_frame"])
+def test_features_that_are_not_finite_are_refused_by_the_clip_s_name(
+    tmp_path: Path, name: str
+) -> None:
+    def compute(clips: Iterable[int], *arguments: Any) -> Iterator[Any]:
+        for clip, found in zip(clips, clip_features(clips, *arguments), strict=True):
+            if clip == 4:
+                found[name][..., -1] = np.inf
+            yield found
+
+    with pytest.raises(InputError, match=r"^clip4: its features are not finite"):
+        extract(Means(), FRAMES, IDS, TRAIN, BANK, AUGMENT, tmp_path, compute)

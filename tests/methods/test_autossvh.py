@@ -13,6 +13,7 @@ from chain.methods.autossvh import AutoSSVH, AutoSSVHConfig, Clustering, reverse
 from chain.methods.conmh import ConMH, ConMHConfig
 from chain.models.hash_layer import sign
 from chain.views.store import FeatureStore
+from chain.views.two_views import take
 
 WIDTH, BITS = 12, 16
 CONMH = {
@@ -152,7 +153,7 @@ def test_learned_sampler_sees_the_frames_of_the_largest_noise(store: FeatureStor
     code, error = model._sampled_view(features, sums)
     order = sums.argsort(dim=1, descending=True)
     visible, hidden = (part.sort(dim=1).values for part in order.split(4, dim=1))
-    codes = model._frame_codes(features, visible)
+    codes = model._frame_codes(take(features, visible), model.places[visible])
     torch.testing.assert_close(code, codes.mean(dim=1))
     masked = model.mask_token.expand(4, 4, -1)
     slots = torch.cat([model.decoder_project(codes), masked], dim=1) + model.decoder_places

@@ -175,7 +175,7 @@ def test_anchors_are_centres_of_the_clean_training_clips(store: FeatureStore) ->
 def test_second_phase_begins_with_fresh_weights(store: FeatureStore) -> None:
     model = construct()
     model.fit(store)
-    assert [model.began(epoch) for epoch in range(4)] == [0, 0, 2, 2]
+    assert [model.phase_start(epoch) for epoch in range(4)] == [0, 0, 2, 2]
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(0.3)

@@ -11,6 +11,7 @@ from chain.core.errors import InputError
 from chain.core.params import merge, parse
 from chain.methods.conmh import ConMH, ConMHConfig
 from chain.views.store import FeatureStore
+from chain.views.two_views import take
 
 WIDTH, BITS = 12, 16
 PARAMETERS = {
@@ -154,7 +155,8 @@ def test_encode_is_the_mean_code_of_all_frames(store: FeatureStore) -> None:
         expected, _ = slow_view(model, clip, list(range(8)), [0])
         torch.testing.assert_close(got, expected)
     # Each frame takes its position along, so the order in which they are given is no matter.
-    shuffled = model._frame_codes(features, permutation).mean(dim=1)
+    frames = take(features, permutation)
+    shuffled = model._frame_codes(frames, model.places[permutation]).mean(dim=1)
     torch.testing.assert_close(shuffled, codes)
     changed = features.clone()
     changed[:, -1] += 3

@@ -43,7 +43,7 @@ def test_what_follows_the_number_of_clips_is_kept_as_a_rule(tmp_path: Path) -> N
     assert recipe.fit == {UNCHANGED: fits[UNCHANGED]}
     found = recipe.configs(30)[UNCHANGED]
     assert found.training and (found.training.batch, found.training.epochs) == (16, 180)
-    assert recipe.chosen(30) == [
+    assert recipe.fitted_sizes(30) == [
         "chain (default), fit to 30 training clips: training.batch 16, training.epochs 180"
     ]
     assert recipe.configs(10_000) == {UNCHANGED: config}

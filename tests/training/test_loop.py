@@ -258,7 +258,7 @@ def test_schedule_reaches_the_optimiser(store: FeatureStore, tmp_path: Path) -> 
 class Twice(Probe):
     """Trains for two epochs, and for two more from a fresh weight; its gradient shrinks then."""
 
-    def began(self, epoch: int) -> int:
+    def phase_start(self, epoch: int) -> int:
         return 2 if epoch >= 2 else 0
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
