@@ -24,6 +24,7 @@ from chain.collection.files import absolute, is_below, videos_at
 from chain.collection.lock import writing
 from chain.collection.looking import file_id, on_threads
 from chain.collection.matching import Chances, Match, match
+from chain.collection.related import related
 from chain.collection.segmenting import Segmenting
 from chain.collection.segments import Segments
 from chain.core.errors import InputError
@@ -278,11 +279,12 @@ class Collection:
         """What distances between codes of this collection mean."""
         codes = self.codes()
         if self._chances is None or self._chances[0] is not codes:
-            known = self._statistics()
-            fitted = (
-                Chance.fit(some.codes, some.owner, known) for some in (codes.wholes, codes.parts)
+            known, groups = self._statistics(), related(codes, self.frames)
+            wholes, parts = (
+                Chance.fit(some.codes, some.owner, known, groups[some.owner])
+                for some in (codes.wholes, codes.parts)
             )
-            self._chances = codes, Chances(*fitted)
+            self._chances = codes, Chances(wholes, parts, len(np.unique(groups)))
         return self._chances[1]
 
     def judge(self, a: str, b: str, verdict: str) -> None:
