@@ -104,6 +104,11 @@ class Collection:
         """Open a collection. Raises InputError if there is none, or it is damaged, or too new."""
         return cls(folder, read_about(folder))
 
+    @property
+    def hint(self) -> str:
+        """What to tell somebody who wants something of it while it is empty."""
+        return f"{self.folder}: it holds no video yet; `chain add` adds some"
+
     def is_of(self, hasher: Path) -> bool:
         """Whether the codes are those of a hasher. Raises InputError if the folder holds none."""
         from chain.hasher.folder import parse_about
@@ -189,6 +194,8 @@ class Collection:
         `where` is an SQL condition on these columns. Raises InputError if it is not valid.
         """
         columns = ["path", "id", "size", "duration"]
+        if where is not None and not where.strip():
+            raise InputError(f"where: {where!r} is no SQL condition on {', '.join(columns)}")
         try:
             rows = self._tables.rows(self._tables.videos, columns, where)
         except InputError:
@@ -257,7 +264,7 @@ class Collection:
             raise InputError(f"max duration ratio: expected 1 or more, not {max_duration_ratio:g}")
         database = self.codes()
         if not len(database):
-            raise InputError(f"{self.folder}: it holds no video yet; `chain add` adds some")
+            raise InputError(self.hint)
         asked = self._query(query, database)
         eligible = np.ones(len(database.ids), bool)
         if where is not None:

@@ -239,7 +239,8 @@ class Server:
         except TimeoutError:
             raise TooSlowError("the search takes too long") from None
         others = [shown_match(match) for match in found if match.id != query]
-        return JSONResponse({"matches": others[:k]})
+        rough = (await _in(self.searches, self.collection.chances)).rough
+        return JSONResponse({"matches": others[:k], "rough": rough})
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
