@@ -45,7 +45,7 @@ export function invite() {
 export function nothing() {
   return make("div", { class: "invite" },
     make("h2", {}, "The collection is empty"),
-    make("p", {}, "Type ", make("code", {}, `chain add FOLDER -c ${collection.name}`), " in a terminal, where FOLDER has your videos. Then reload this page."));
+    make("p", {}, "Type ", make("code", {}, collection.add), " in a terminal, where FOLDER has your videos. Then reload this page."));
 }
 
 export async function searchById(id) {
