@@ -101,9 +101,8 @@ def status(collection: Folder = HERE, as_json: AsJson = False) -> None:
         return
     if not found.videos:
         print(opened.hint)
-    minutes = round(found.hours * 60)
-    length = f"{minutes // 60}:{minutes % 60:02} h" if minutes else f"{3600 * found.hours:.1f} s"
-    print(f"videos    {found.videos}, {found.contents} of different content, {length}")
+    span = f"{found.hours:.1f} h" if found.hours >= 1 else f"{60 * found.hours:.1f} min"
+    print(f"videos    {found.videos}, {found.contents} of different content, {span}")
     print(f"codes     {found.codes} of {found.bits} bits, by hasher {found.hasher}")
     print(f"segments  {found.length:g} s long, one every {found.stride:g} s")
     print(f"disk      {found.bytes / 2**20:.1f} MiB")

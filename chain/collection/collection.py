@@ -77,6 +77,8 @@ class Collection:
         """
         from chain.hasher.folder import read_about as read_hasher
 
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: a file, and a collection needs a folder")
         foreign = set(os.listdir(folder)) - {HASHER, TABLES, LOCK} if folder.is_dir() else set()
         if foreign and ABOUT not in foreign:
             raise InputError(f"{folder}: not empty, and no collection")
@@ -146,12 +148,22 @@ class Collection:
     ) -> Report:
         """Do as `add` with a folder, and forget the files below it that are gone.
 
-        Raises InputError as `add` does, or if it is no folder, so that one that is not there
-        forgets nothing.
+        Raises InputError as `add` does, or if it is no folder or one without videos, so that a disk
+        that is not there forgets nothing.
         """
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: no folder; `chain add` adds files")
-        report = self.add([folder], progress, workers, engine)
+        try:
+            files = map(Path, videos_at([folder]))
+        except InputError:
+            known = sum(is_below(path, [absolute(folder)]) for path in self._paths())
+            if not known or not folder.is_dir():
+                raise
+            raise InputError(
+                f"{folder}: it has no video any more, and had {known}; `chain remove` forgets "
+                "them, if the right disk is mounted there"
+            ) from None
+        report = self.add(files, progress, workers, engine)
         below = [path for path in self._paths() if is_below(path, [absolute(folder)])]
         gone = [path for path in below if not os.path.exists(path)]
         with self._writing():

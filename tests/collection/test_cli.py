@@ -66,6 +66,18 @@ def test_a_folder_of_queries_and_limits(filled, clip):
     assert none.splitlines()[1] == "nothing found"
 
 
+def test_a_folder_that_lost_all_its_videos_is_not_forgotten(filled, clip):
+    """An empty folder may be one where no disk is mounted."""
+    folder = clip("a.mp4", 0).parent
+    for path in folder.glob("*.mp4"):
+        path.rename(path.with_suffix(".gone"))
+    said = filled("sync", folder, code=1).output
+    assert said.startswith(f"error: {folder}: it has no video any more, and had 3; `chain remove`")
+    assert json.loads(filled("status", "--json").stdout)["videos"] == 3
+    filled("remove", folder)
+    assert json.loads(filled("status", "--json").stdout)["videos"] == 0
+
+
 def test_a_contact_sheet(filled, clip, tmp_path):
     filled("search", clip("q.mp4", 2), "--sheet", tmp_path / "sheet.png")
     assert Image.open(tmp_path / "sheet.png").format == "PNG"
@@ -111,6 +123,7 @@ def test_bad_input_gives_one_line(filled, clip, tmp_path, hasher, make_another):
         (["add", path, "-c", tmp_path / "clips", "--hasher", hasher], "no collection"),
         (["add", path, "-c", tmp_path / "new", "--hasher", tmp_path], "holds no hasher"),
         (["sync", tmp_path / "gone"], "no such file or folder"),
+        (["add", path, "-c", path, "--hasher", hasher], "a.mp4: a file, and a collection needs a"),
     ):
         result = filled(*arguments, code=1)
         (line,) = result.output.strip().splitlines()
@@ -133,7 +146,7 @@ def test_an_empty_collection_says_what_to_do(chain, clip, hasher):
     assert chain("duplicates").stdout.endswith(hint)
     assert json.loads(chain("duplicates", "--json").stdout) == []
     first, *rest = chain("status").stdout.splitlines(keepends=True)
-    assert first.endswith(hint) and rest[0] == "videos    0, 0 of different content, 0.0 s\n"
+    assert first.endswith(hint) and rest[0] == "videos    0, 0 of different content, 0.0 min\n"
 
 
 def test_few_videos_are_told_to_be_few(filled, clip, monkeypatch):
