@@ -65,7 +65,7 @@ class Chance:
             known: (b + 1,) how many pairs of the hasher's training clips are at each distance. They
                 count for 2,000 pairs at most, so that they matter in a small collection only.
             related: (N,) says which group of related videos each is of. Pairs within a group do not
-                count. Without it, no videos are related.
+                count, and two groups count for one pair. Without it, no videos are related.
 
         Each pair of videos counts the same, however many codes they have, since the codes of one
         video are much alike. If up to half of the groups have a copy that is not known, the result
@@ -81,7 +81,7 @@ class Chance:
             raise InputError("calibration: expected a group of related videos for each code")
         bits = 8 * codes.shape[1]
         _, groups = np.unique(others, return_inverse=True)
-        pairs = pairs_of_videos(names).between(groups)
+        pairs = pairs_of_videos(names).between(groups, names)
         distances = hamming(codes, pairs.first, pairs.second)
         counted = np.bincount(distances, pairs.weight, minlength=bits + 1)
         before = _before(bits, known)
@@ -141,10 +141,14 @@ class Pairs(NamedTuple):
     weight: NDArray[np.float64]
     """How much each counts (P,): all pairs of codes of two videos count for one together."""
 
-    def between(self, groups: NDArray[np.int64]) -> "Pairs":
-        """Those whose codes are of different groups (N,)."""
-        apart = groups[self.first] != groups[self.second]
-        return Pairs(self.first[apart], self.second[apart], self.weight[apart])
+    def between(self, groups: NDArray[np.int64], owner: NDArray[np.generic]) -> "Pairs":
+        """Those between different groups (N,); all pairs of videos of two groups count for one."""
+        _, once = np.unique(owner, return_index=True)
+        videos = np.bincount(groups[once])
+        one, other = groups[self.first], groups[self.second]
+        apart = one != other
+        weight = self.weight / (videos[one] * videos[other])
+        return Pairs(self.first[apart], self.second[apart], weight[apart])
 
 
 def pairs_of_videos(owner: NDArray[np.generic]) -> Pairs:
@@ -164,7 +168,7 @@ def pairs_of_videos(owner: NDArray[np.generic]) -> Pairs:
         rows = np.argsort(owners, kind="stable")
         first, second = rows[places[videos] + random.integers(0, codes[videos])]
         weight = np.full(PAIRS, min(1.0, len(codes) ** 2 / 2 / PAIRS))
-    return Pairs(first, second, weight).between(owners)
+    return Pairs(first, second, weight).between(owners, owners)
 
 
 def hamming(
