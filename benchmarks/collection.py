@@ -114,7 +114,7 @@ def run_one(count: int) -> dict[str, float]:
         def whole_answer(number: int) -> None:
             one = queries[number]
             query = Segments(one.ids, one.owner, one.start, one.end, one.whole, codes[number])
-            found = match(query, database, Chances(some, some), 2.0, 10)
+            found = match(query, database, Chances(some, some, len(database.ids)), 2.0, 10)
             ids = database.ids[found["video"][:10]].tolist()
             tables.rows_of(tables.videos, ["path", "id", "duration"], "id", ids)
 

@@ -21,6 +21,7 @@ from chain.collection.about import ABOUT
 from chain.collection.adding import Report
 from chain.collection.copies import duplicates
 from chain.collection.files import absolute, videos_at
+from chain.collection.matching import ENOUGH
 from chain.core.errors import STOPPED, InputError, errors_of_one_line
 
 app = typer.Typer(
@@ -33,6 +34,10 @@ Folder = Annotated[
 ]
 HERE, LOCAL = Path("collection"), "127.0.0.1"
 EXPORTED = Path("artifacts/hasher")
+ROUGH = (
+    f"chance is a rough figure here: fewer than {ENOUGH} videos are unrelated, so that the "
+    "hasher's training clips count for more than they do"
+)
 Workers = Annotated[int, typer.Option(min=1, help="how many files are decoded side by side")]
 Engine = Annotated[
     Literal["threads", "ray"], typer.Option(help="what decodes and codes (docs/scale.md)")
@@ -53,9 +58,9 @@ def add(
     engine: Engine = "threads",
 ) -> None:
     """Add videos; a collection that is not there is made. Only new or changed files are decoded."""
-    videos_at(paths)  # raises before a collection is made
+    files = videos_at(paths)  # raises before a collection is made
     opened = open_or_create(collection, hasher, segment, stride)
-    tell(opened.add(paths, progress=True, workers=workers, engine=engine))
+    tell(opened.add(map(Path, files), progress=True, workers=workers, engine=engine))
 
 
 @app.command()
@@ -94,7 +99,10 @@ def status(collection: Folder = HERE, as_json: AsJson = False) -> None:
         rows = broken.to_dict("records")
         print(json.dumps(asdict(found) | {"broken_files": rows}, indent=2))
         return
-    print(f"videos    {found.videos}, {found.contents} of different content, {found.hours:.2f} h")
+    if not found.videos:
+        print(opened.hint)
+    span = f"{found.hours:.1f} h" if found.hours >= 1 else f"{60 * found.hours:.1f} min"
+    print(f"videos    {found.videos}, {found.contents} of different content, {span}")
     print(f"codes     {found.codes} of {found.bits} bits, by hasher {found.hasher}")
     print(f"segments  {found.length:g} s long, one every {found.stride:g} s")
     print(f"disk      {found.bytes / 2**20:.1f} MiB")
@@ -120,6 +128,8 @@ def search(
     check_format(as_json, as_csv)
     if sheet and not sheet.absolute().parent.is_dir():
         raise InputError(f"{sheet.parent}: no such folder")
+    if sheet and sheet.is_dir():
+        raise InputError(f"{sheet}: a folder, and --sheet needs the name of a file")
     opened = Collection.open(collection)
     queries = [one for name in videos for one in expanded(name)]
     if sheet and len(queries) > 1:
@@ -129,6 +139,8 @@ def search(
         for query in queries
     ]
     print((answers.as_json if as_json else answers.as_csv if as_csv else answers.as_text)(found))
+    if not (as_json or as_csv) and opened.chances().rough:
+        print(f"\n{ROUGH}")
     if sheet:
         from chain.collection.sheet import draw
         from chain.figures.style import save
@@ -143,6 +155,7 @@ def list_duplicates(
     false_alarms: Annotated[float, typer.Option(help="pairs expected by chance")] = 0.1,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="find mirrored copies, too")] = False,
     rotated: Annotated[bool, typer.Option("--rotated", help="find turned copies, too")] = False,
+    pairs: Annotated[bool, typer.Option("--pairs", help="print all pairs of a group")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -150,8 +163,11 @@ def list_duplicates(
     check_format(as_json, as_csv)
     opened = Collection.open(collection)
     found = duplicates(opened, false_alarms, mirrored, rotated, progress=True)
-    write = group_answers.as_json if as_json else group_answers.as_text
-    print((group_answers.as_csv if as_csv else write)(found, opened.videos()))
+    videos = opened.videos()
+    if as_json or as_csv:
+        print((group_answers.as_json if as_json else group_answers.as_csv)(found, videos))
+    else:
+        print(group_answers.as_text(found, videos, pairs) if len(videos) else opened.hint)
 
 
 @app.command()

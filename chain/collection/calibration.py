@@ -2,11 +2,12 @@
 
 A Hamming distance says little by itself. Two codes of 64 bits at distance 12 are a find in one
 collection and an everyday matter in another. So the distances between codes of different videos of
-the collection itself are counted, and `Chance` tells how many such pairs to expect.
+the collection itself are counted, and `Chance` tells how many such pairs to expect. Videos that are
+known to show the same (`chain.collection.related`) do not count.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +55,7 @@ class Chance:
         codes: NDArray[np.uint8],
         owner: ArrayLike,
         known: ArrayLike | None = None,
+        related: ArrayLike | None = None,
     ) -> Self:
         """Count the distances between codes (N, b / 8) of different videos.
 
@@ -62,23 +64,34 @@ class Chance:
             owner: (N,) says which video each is of.
             known: (b + 1,) how many pairs of the hasher's training clips are at each distance. They
                 count for 2,000 pairs at most, so that they matter in a small collection only.
+            related: (N,) says which group of related videos each is of. Pairs within a group do not
+                count, and two groups count for one pair. Without it, no videos are related.
 
-        If up to half of the videos have a copy, the result is a few times too large at most. With
-        more copies, distances that only copies have count as chance, so that fewer are found. The
-        same codes give the same result. Raises InputError if the shapes do not fit together.
+        Each pair of videos counts the same, however many codes they have, since the codes of one
+        video are much alike. If up to half of the groups have a copy that is not known, the result
+        is a few times too large at most. With more copies, distances that only copies have count as
+        chance, so that fewer are found. The same codes give the same result. Raises InputError if
+        the shapes do not fit together.
         """
         names = np.asarray(owner)
+        others = names if related is None else np.asarray(related)
         if codes.dtype != np.uint8 or codes.ndim != 2 or names.shape != codes.shape[:1]:
             raise InputError("calibration: expected codes (N, bits / 8) and an owner of each")
+        if others.shape != names.shape:
+            raise InputError("calibration: expected a group of related videos for each code")
         bits = 8 * codes.shape[1]
-        _, owners = np.unique(names, return_inverse=True)
-        random = np.random.default_rng(0)
-        counts = np.bincount(_sample(codes, owners, random), minlength=bits + 1).astype(float)
-        counts += _before(bits, known)
-        videos = int(owners.max()) + 1 if len(owners) else 1
-        near, far = _dependence(codes, owners, random)
+        _, groups = np.unique(others, return_inverse=True)
+        pairs = pairs_of_videos(names).between(groups, names)
+        distances = hamming(codes, pairs.first, pairs.second)
+        counted = np.bincount(distances, pairs.weight, minlength=bits + 1)
+        before = _before(bits, known)
+        counts = counted + before
+        # Copies are among the counted pairs alone. Those of training are many, if not all count.
+        copies = COPIES / max(int(groups.max(initial=0)) + 1, 2) * counted.sum() / counts.sum()
+        few = FEW / (counted.sum() + max(before.sum(), np.sum(0 if known is None else known)))
+        near, far = _dependence(codes, names, groups)
         mean = float(counts @ np.arange(bits + 1) / counts.sum())
-        return cls(_joined(counts, COPIES / max(videos, 2)), mean, near, far)
+        return cls(_joined(counts, max(PURE * copies, few)), mean, near, far)
 
     def expected(
         self, distance: ArrayLike, comparisons: float, segments: ArrayLike = 1
@@ -119,22 +132,49 @@ class Chance:
         return np.exp(np.where(single < 0, further, inside))
 
 
-def _sample(
-    codes: NDArray[np.uint8], owners: NDArray[np.int64], random: np.random.Generator
-) -> NDArray[np.int64]:
-    """The distances of all pairs of codes of different owners, or of PAIRS that are drawn."""
-    count = len(codes)
+class Pairs(NamedTuple):
+    """Pairs of codes of different videos."""
+
+    first: NDArray[np.int64]
+    """The rows (P,) of the codes."""
+    second: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    """How much each counts (P,): all pairs of codes of two videos count for one together."""
+
+    def between(self, groups: NDArray[np.int64], owner: NDArray[np.generic]) -> "Pairs":
+        """Those between different groups (N,); all pairs of videos of two groups count for one."""
+        _, once = np.unique(owner, return_index=True)
+        videos = np.bincount(groups[once])
+        one, other = groups[self.first], groups[self.second]
+        apart = one != other
+        weight = self.weight / (videos[one] * videos[other])
+        return Pairs(self.first[apart], self.second[apart], weight[apart])
+
+
+def pairs_of_videos(owner: NDArray[np.generic]) -> Pairs:
+    """All pairs of codes of different videos, or PAIRS that are drawn, where (N,) are the owners.
+
+    The same owners give the same pairs.
+    """
+    _, owners, codes = np.unique(owner, return_inverse=True, return_counts=True)
+    count = len(owners)
     if count * (count - 1) // 2 <= PAIRS:
         first, second = np.triu_indices(count, 1)
-    else:
-        first, second = random.integers(0, count, (2, PAIRS))
-    other = owners[first] != owners[second]
-    return _distances(codes, first[other], second[other])
+        weight = 1 / (codes[owners[first]] * codes[owners[second]])
+    else:  # two videos, and a code of each
+        random = np.random.default_rng(0)
+        videos = random.integers(0, len(codes), (2, PAIRS))
+        places = codes.cumsum() - codes
+        rows = np.argsort(owners, kind="stable")
+        first, second = rows[places[videos] + random.integers(0, codes[videos])]
+        weight = np.full(PAIRS, min(1.0, len(codes) ** 2 / 2 / PAIRS))
+    return Pairs(first, second, weight).between(owners, owners)
 
 
-def _distances(
+def hamming(
     codes: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.int64]:
+    """The distances (P,) between codes (N, b / 8) in rows `first` and `second` (P,)."""
     different = np.bitwise_count(codes[first] ^ codes[second])
     distances: NDArray[np.int64] = different.sum(axis=1, dtype=np.int64)
     return distances
@@ -157,11 +197,10 @@ def _before(bits: int, known: ArrayLike | None) -> NDArray[np.float64]:
     return counts
 
 
-def _joined(counts: NDArray[np.float64], copies: float) -> NDArray[np.float64]:
-    """The cumulative probabilities (b + 1,), counted down to where the geometric tail begins."""
+def _joined(counts: NDArray[np.float64], unsure: float) -> NDArray[np.float64]:
+    """The cumulative probabilities (b + 1,); below the share `unsure`, a geometric tail goes on."""
     below: NDArray[np.float64] = counts.cumsum() / counts.sum()
-    sure = min(max(PURE * copies, FEW / counts.sum()), MOST)
-    start = int(np.searchsorted(below, sure))
+    start = int(np.searchsorted(below, min(unsure, MOST)))
     if start:
         end = max(int(np.searchsorted(below, SPAN * below[start])), start + 1)
         step = np.log(below[end] / below[start]) / (end - start) if end < len(below) else 1.0
@@ -170,18 +209,18 @@ def _joined(counts: NDArray[np.float64], copies: float) -> NDArray[np.float64]:
 
 
 def _dependence(
-    codes: NDArray[np.uint8], owners: NDArray[np.int64], random: np.random.Generator
+    codes: NDArray[np.uint8], owner: NDArray[np.generic], groups: NDArray[np.int64]
 ) -> tuple[float, float]:
     """The correlation of the distances of aligned segments that are one and two apart.
 
     It is 1 where no video has three segments, so that more segments are no more evidence.
     """
-    first = np.flatnonzero(owners[2:] == owners[:-2]) if len(owners) > 2 else np.arange(0)
-    if len(np.unique(owners[first])) < 2:
+    first = np.flatnonzero(owner[2:] == owner[:-2]) if len(owner) > 2 else np.arange(0)
+    if len(np.unique(groups[first])) < 2:
         return 1.0, 1.0
-    one, two = first[random.integers(0, len(first), (2, RUNS))]
-    other = owners[one] != owners[two]
-    runs = np.stack([_distances(codes, one[other] + k, two[other] + k) for k in range(3)])
+    one, two = first[np.random.default_rng(0).integers(0, len(first), (2, RUNS))]
+    other = groups[one] != groups[two]
+    runs = np.stack([hamming(codes, one[other] + k, two[other] + k) for k in range(3)])
     if (runs.std(axis=1) == 0).any():
         return 1.0, 1.0
     correlation = np.corrcoef(runs).clip(0, 1)

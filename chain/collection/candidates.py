@@ -40,7 +40,7 @@ def by_codes(codes: Segments, groups: NDArray[np.integer]) -> Pairs:
     matches of each code are expected by chance. `groups` (V,) numbers the groups of videos that are
     known to be copies, whose distances are no chance.
     """
-    chance = Chance.fit(codes.codes, groups[codes.owner])
+    chance = Chance.fit(codes.codes, np.arange(len(codes)), related=groups[codes.owner])
     pairs: Pairs = set()
     for part in (codes.take(codes.whole), codes.take(codes.finest)):
         if len(part) < 2:
@@ -66,10 +66,11 @@ def by_pictures(films: Sequence[Film], turns: Sequence[Turn], groups: NDArray[np
     if len(np.unique(owner)) < 2:
         return set()
     every = np.concatenate(keys)
-    limit = int(Chance.fit(every, groups[owner]).distance_for(PER_PICTURE, len(every)))
+    chance = Chance.fit(every, np.arange(len(every)), related=groups[owner])
+    limit = int(chance.distance_for(PER_PICTURE, len(every)))
     index = faiss.IndexBinaryFlat(WAVES**2)
     index.add(every)
-    some = [pictures[_places(len(pictures))] for pictures in shown]
+    some = [pictures[places(len(pictures))] for pictures in shown]
     asked, who = np.concatenate(some), np.repeat(np.arange(len(films)), [len(one) for one in some])
     pairs: Pairs = set()
     for turn in turns:
@@ -90,9 +91,10 @@ def picture_keys(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.packbits(waves.reshape(-1, WAVES**2) > 0, axis=1)
 
 
-def _places(count: int) -> NDArray[np.int64]:
-    places = ((np.arange(PICTURES) + 0.5) / PICTURES * count).astype(np.int64)
-    return np.unique(places[places < count])
+def places(count: int) -> NDArray[np.int64]:
+    """Which of so many pictures of a video are looked up: PICTURES evenly spaced ones."""
+    spaced = ((np.arange(PICTURES) + 0.5) / PICTURES * count).astype(np.int64)
+    return np.unique(spaced[spaced < count])
 
 
 def _sorted(first: NDArray[np.integer], second: NDArray[np.integer], turn: Turn) -> Pairs:

@@ -24,6 +24,7 @@ from chain.collection.files import absolute, is_below, videos_at
 from chain.collection.lock import writing
 from chain.collection.looking import file_id, on_threads
 from chain.collection.matching import Chances, Match, match
+from chain.collection.related import related
 from chain.collection.segmenting import Segmenting
 from chain.collection.segments import Segments
 from chain.core.errors import InputError
@@ -76,6 +77,8 @@ class Collection:
         """
         from chain.hasher.folder import read_about as read_hasher
 
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: a file, and a collection needs a folder")
         foreign = set(os.listdir(folder)) - {HASHER, TABLES, LOCK} if folder.is_dir() else set()
         if foreign and ABOUT not in foreign:
             raise InputError(f"{folder}: not empty, and no collection")
@@ -102,6 +105,11 @@ class Collection:
     def open(cls, folder: Path) -> Self:
         """Open a collection. Raises InputError if there is none, or it is damaged, or too new."""
         return cls(folder, read_about(folder))
+
+    @property
+    def hint(self) -> str:
+        """What to tell somebody who wants something of it while it is empty."""
+        return f"{self.folder}: it holds no video yet; `chain add` adds some"
 
     def is_of(self, hasher: Path) -> bool:
         """Whether the codes are those of a hasher. Raises InputError if the folder holds none."""
@@ -140,12 +148,22 @@ class Collection:
     ) -> Report:
         """Do as `add` with a folder, and forget the files below it that are gone.
 
-        Raises InputError as `add` does, or if it is no folder, so that one that is not there
-        forgets nothing.
+        Raises InputError as `add` does, or if it is no folder or one without videos, so that a disk
+        that is not there forgets nothing.
         """
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: no folder; `chain add` adds files")
-        report = self.add([folder], progress, workers, engine)
+        try:
+            files = map(Path, videos_at([folder]))
+        except InputError:
+            known = sum(is_below(path, [absolute(folder)]) for path in self._paths())
+            if not known or not folder.is_dir():
+                raise
+            raise InputError(
+                f"{folder}: it has no video any more, and had {known}; `chain remove` forgets "
+                "them, if the right disk is mounted there"
+            ) from None
+        report = self.add(files, progress, workers, engine)
         below = [path for path in self._paths() if is_below(path, [absolute(folder)])]
         gone = [path for path in below if not os.path.exists(path)]
         with self._writing():
@@ -188,6 +206,8 @@ class Collection:
         `where` is an SQL condition on these columns. Raises InputError if it is not valid.
         """
         columns = ["path", "id", "size", "duration"]
+        if where is not None and not where.strip():
+            raise InputError(f"where: {where!r} is no SQL condition on {', '.join(columns)}")
         try:
             rows = self._tables.rows(self._tables.videos, columns, where)
         except InputError:
@@ -256,7 +276,7 @@ class Collection:
             raise InputError(f"max duration ratio: expected 1 or more, not {max_duration_ratio:g}")
         database = self.codes()
         if not len(database):
-            raise InputError(f"{self.folder}: it holds no video yet; `chain add` adds some")
+            raise InputError(self.hint)
         asked = self._query(query, database)
         eligible = np.ones(len(database.ids), bool)
         if where is not None:
@@ -278,11 +298,12 @@ class Collection:
         """What distances between codes of this collection mean."""
         codes = self.codes()
         if self._chances is None or self._chances[0] is not codes:
-            known = self._statistics()
-            fitted = (
-                Chance.fit(some.codes, some.owner, known) for some in (codes.wholes, codes.parts)
+            known, groups = self._statistics(), related(codes, self.frames)
+            wholes, parts = (
+                Chance.fit(some.codes, some.owner, known, groups[some.owner])
+                for some in (codes.wholes, codes.parts)
             )
-            self._chances = codes, Chances(*fitted)
+            self._chances = codes, Chances(wholes, parts, len(np.unique(groups)))
         return self._chances[1]
 
     def judge(self, a: str, b: str, verdict: str) -> None:

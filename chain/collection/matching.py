@@ -12,6 +12,7 @@ from chain.collection.segments import Segments
 
 PLACE = ["start", "end", "query_start", "query_end"]
 NEAREST = 200  # codes that are looked at for each code of the query, at least
+ENOUGH = 50  # unrelated videos that tell by themselves what distances mean
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Match:
     distance: float
     """The mean Hamming distance of the parts that match, in bits."""
     chance: float
-    """The expected number of matches by chance that are as good, in a collection of this size."""
+    """The expected number of unrelated videos that match as well, in a collection of this size."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,13 @@ class Chances:
     """Between codes of whole videos."""
     parts: Chance
     """Between codes of segments."""
+    unrelated: int
+    """How many videos tell it; those that show the same pictures count for one."""
+
+    @property
+    def rough(self) -> bool:
+        """Whether these are so few that the hasher's training clips tell more than they do."""
+        return self.unrelated < ENOUGH
 
 
 def match(
@@ -70,6 +78,8 @@ def match(
     same = found["video"] == database.position(str(query.ids[0]))
     best = found.assign(other=~same).sort_values(["chance", "distance", "other", "video"])
     best = best.drop_duplicates("video", ignore_index=True).drop(columns="other")
+    videos = max(len(database.wholes), 1)  # one with several matches by chance counts once
+    best["chance"] = -videos * np.expm1(-best["chance"] / videos)
     return _placed(best, parts)
 
 

@@ -52,8 +52,12 @@ def errors_of_one_line() -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # who reads has gone, such as `head`, and needs no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         told = "".join(traceback.format_exception(error))
         full = [reason for reason in FULL if reason in told]

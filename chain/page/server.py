@@ -4,6 +4,7 @@ import asyncio
 import mimetypes
 import os
 import re
+import shlex
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +135,7 @@ class Server:
         return JSONResponse(
             {
                 "name": self.collection.folder.resolve().name,
+                "add": f"chain add FOLDER -c {shlex.quote(str(self.collection.folder))}",
                 "videos": len(videos),
                 "seconds": sum(video.duration for video in videos),
                 "bits": self.collection.bits,
@@ -239,7 +241,8 @@ class Server:
         except TimeoutError:
             raise TooSlowError("the search takes too long") from None
         others = [shown_match(match) for match in found if match.id != query]
-        return JSONResponse({"matches": others[:k]})
+        rough = (await _in(self.searches, self.collection.chances)).rough
+        return JSONResponse({"matches": others[:k], "rough": rough})
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

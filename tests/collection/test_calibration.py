@@ -37,6 +37,24 @@ def test_where_many_pairs_are_counted_their_counts_hold(monkeypatch):
     assert chance.mean == pytest.approx((counts * np.arange(17)).sum() / counts.sum())
 
 
+def test_each_pair_of_videos_counts_the_same(monkeypatch):
+    """A slow twin: the mean over pairs of videos of the mean distance of their codes."""
+    monkeypatch.setattr(calibration, "PRIOR", 1e-9)
+    lengths = (1, 2, 5, 30)
+    codes, owner = codes_of(sum(lengths), 16, 0), np.repeat(np.arange(4), lengths)
+    related = np.array([0, 1, 0, 2])[owner]
+    means = []
+    for a, b in ((0, 1), (0, 3), (1, 2), (1, 3), (2, 3)):  # 0 and 2 are related
+        pairs = codes[owner == a][:, None] ^ codes[owner == b]
+        means.append(np.bitwise_count(pairs).sum(axis=2).mean())
+    of_groups = [np.mean([means[0], means[2]]), np.mean([means[1], means[4]]), means[3]]
+    assert Chance.fit(codes, owner, related=related).mean == pytest.approx(np.mean(of_groups))
+    monkeypatch.setattr(calibration, "PAIRS", 400)  # so that pairs are drawn
+    assert Chance.fit(codes, owner, related=related).mean == pytest.approx(
+        np.mean(of_groups), abs=0.5
+    )
+
+
 def test_pairs_that_are_held_out_are_as_many_as_expected():
     codes = codes_of(3000, 64, 1, 0.8)
     chance = Chance.fit(codes[:1000], np.arange(1000))
@@ -59,6 +77,35 @@ def test_copies_change_little():
     for distance in range(0, 40):
         ratio = with_copies.expected(distance, 1) / without.expected(distance, 1)
         assert 0.4 < ratio < 4, distance
+
+
+def near_copies(codes, count, seed=0):
+    """`count` copies of the first code, of which each bit may have changed."""
+    flips = np.random.default_rng(seed).random((count, 8 * codes.shape[1])) < 0.02
+    return np.concatenate([codes, codes[[0] * count] ^ np.packbits(flips, axis=1)])
+
+
+def test_many_copies_of_one_video_change_nothing_once_they_are_known():
+    codes = codes_of(30, 64, 2, 0.8)
+    known = counted(codes_of(300, 64, 3, 0.8), np.arange(300))
+    without = Chance.fit(codes, np.arange(30), known)
+    every, related = near_copies(codes, 29), np.r_[np.arange(30), np.zeros(29, int)]
+    seen, unseen = (Chance.fit(every, np.arange(59), known, groups) for groups in (related, None))
+    for distance in (4, 8, 12):
+        expected = without.expected(distance, 1)
+        assert 0.2 < seen.expected(distance, 1) / expected < 5, distance
+        assert unseen.expected(distance, 1) > 20 * expected, distance
+
+
+@pytest.mark.parametrize("count", [0, 2, 5, 10])
+def test_in_a_collection_of_few_videos_training_tells_how_rare_a_distance_is(count):
+    """Not a tail that a handful of pairs begins: it told one in 10^12 where it is one in 100."""
+    known = np.zeros(65)
+    known[:3], known[24:41] = 1000, 15_000
+    chance = Chance.fit(codes_of(count, 64, 6), np.arange(count), known)
+    for distance in (0, 2, 12, 28):
+        truth = known[: distance + 1].sum() / known.sum()
+        assert 0.8 < chance.expected(distance, 1) / truth < 1.25, distance
 
 
 def test_the_tail_goes_on_below_what_is_counted():
@@ -129,3 +176,8 @@ def test_the_same_codes_give_the_same():
 def test_what_does_not_fit_is_refused(codes, owner, known):
     with pytest.raises(InputError, match="calibration"):
         Chance.fit(codes, owner, known)
+
+
+def test_groups_of_another_number_are_refused():
+    with pytest.raises(InputError, match="a group of related videos for each code"):
+        Chance.fit(np.zeros((2, 4), np.uint8), [1, 2], related=[0])

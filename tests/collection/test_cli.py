@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def filled(chain, clip, hasher):
 def test_search_prints_text_json_and_csv(filled, clip):
     query = clip("query/same.mp4", 1, 2, 3)
     text = filled("search", query, "--k", 2).stdout.splitlines()
-    assert text[0] == str(query) and len(text) == 4
+    assert text[0] == str(query) and len(text) == 6  # and a line says that videos are few
     assert text[2].endswith("clips/long.mp4") and "0:00.0-0:03.6" in text[2]
     (found,) = json.loads(filled("search", query, "--json").stdout)
     assert found["query"] == str(query)
@@ -63,6 +64,18 @@ def test_a_folder_of_queries_and_limits(filled, clip):
     assert [Path(one["matches"][0]["path"]).name for one in found[:2]] == ["long.mp4", "b.mp4"]
     none = filled("search", folder / "x.mp4", "--where", "path LIKE '%none%'").stdout
     assert none.splitlines()[1] == "nothing found"
+
+
+def test_a_folder_that_lost_all_its_videos_is_not_forgotten(filled, clip):
+    """An empty folder may be one where no disk is mounted."""
+    folder = clip("a.mp4", 0).parent
+    for path in folder.glob("*.mp4"):
+        path.rename(path.with_suffix(".gone"))
+    said = filled("sync", folder, code=1).output
+    assert said.startswith(f"error: {folder}: it has no video any more, and had 3; `chain remove`")
+    assert json.loads(filled("status", "--json").stdout)["videos"] == 3
+    filled("remove", folder)
+    assert json.loads(filled("status", "--json").stdout)["videos"] == 0
 
 
 def test_a_contact_sheet(filled, clip, tmp_path):
@@ -93,6 +106,8 @@ def test_bad_input_gives_one_line(filled, clip, tmp_path, hasher, make_another):
         (["search", path, "--max-distance", "nan"], "max distance: expected 0 or more"),
         (["search", path, "--max-duration-ratio", 0.5], "ratio: expected 1 or more"),
         (["search", path, "--sheet", tmp_path / "no/a.png"], "no: no such folder"),
+        (["search", path, "--sheet", tmp_path / "clips"], "clips: a folder, and --sheet needs"),
+        (["search", path, "--where", ""], "where: '' is no SQL condition"),
         (["search", path, "--json", "--csv"], "choose one of them"),
         (["duplicates", "--json", "--csv"], "choose one of them"),
         (["duplicates", "--false-alarms", "nan"], "expected a number above 0"),
@@ -108,6 +123,7 @@ def test_bad_input_gives_one_line(filled, clip, tmp_path, hasher, make_another):
         (["add", path, "-c", tmp_path / "clips", "--hasher", hasher], "no collection"),
         (["add", path, "-c", tmp_path / "new", "--hasher", tmp_path], "holds no hasher"),
         (["sync", tmp_path / "gone"], "no such file or folder"),
+        (["add", path, "-c", path, "--hasher", hasher], "a.mp4: a file, and a collection needs a"),
     ):
         result = filled(*arguments, code=1)
         (line,) = result.output.strip().splitlines()
@@ -119,6 +135,60 @@ def make_another(tmp_path):
     from tiny_hasher import write_hasher
 
     return write_hasher(tmp_path / "another", seed=2)
+
+
+def test_an_empty_collection_says_what_to_do(chain, clip, hasher):
+    path = clip("a.mp4", 0)
+    chain("add", path, "--hasher", hasher)
+    chain("remove", path)
+    hint = "collection: it holds no video yet; `chain add` adds some\n"
+    assert chain("search", path, code=1).output.endswith(hint)
+    assert chain("duplicates").stdout.endswith(hint)
+    assert json.loads(chain("duplicates", "--json").stdout) == []
+    first, *rest = chain("status").stdout.splitlines(keepends=True)
+    assert first.endswith(hint) and rest[0] == "videos    0, 0 of different content, 0.0 min\n"
+
+
+def test_few_videos_are_told_to_be_few(filled, clip, monkeypatch):
+    query = clip("query.mp4", 1)
+    assert filled("search", query).stdout.splitlines()[-1] == cli.ROUGH
+    assert "rough" not in filled("search", query, "--json").stdout
+    monkeypatch.setattr("chain.collection.matching.ENOUGH", 2)
+    assert "rough" not in filled("search", query).stdout
+
+
+def test_a_link_that_leads_round_is_told_once(chain, clip, hasher, caplog):
+    folder = clip("a.mp4", 0).parent
+    (folder / "back").symlink_to(folder)
+    chain("add", folder, "--hasher", hasher)
+    assert len([one for one in caplog.messages if "a link to a folder" in one]) == 1
+
+
+def test_a_reader_that_goes_away_is_no_fault(filled, tmp_path):
+    """As with `chain status | true`: nothing is said, whatever is left to print."""
+    command = [sys.executable, "-m", "chain", "status", "-c", tmp_path / "collection"]
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (1, b"")
+
+
+def test_ctrl_c_while_modules_are_loaded_is_one_line():
+    program = """
+import runpy, sys
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "pandas":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop())
+sys.argv = ["chain", "status"]
+runpy.run_module("chain", run_name="__main__")
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (130, b"stopped; what was written stays\n")
 
 
 def test_ctrl_c_is_one_line(filled, clip, monkeypatch):

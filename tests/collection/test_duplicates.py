@@ -166,7 +166,9 @@ def test_the_commands(clip, hasher, tmp_path, monkeypatch):
     copy = one.with_name("copy.mp4")
     copy.write_bytes(one.read_bytes())
     chain("add", one, other, copy, "--hasher", hasher)
-    assert chain("duplicates").stdout == f"group 1, 2 files\n  {one}\n  {copy}\n"
+    assert chain("duplicates").stdout == (
+        f"group 1: 2 files\n  {one}\n  {copy}\n    the same file, byte by byte\n"
+    )
     (group,) = json.loads(chain("duplicates", "--json").stdout)
     assert group["paths"] == [str(one), str(copy)] and group["pairs"] == []
     lines = chain("duplicates", "--csv").stdout.splitlines()

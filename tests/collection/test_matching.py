@@ -29,6 +29,7 @@ def chances(database):
     return Chances(
         Chance.fit(database.wholes.codes, database.wholes.owner),
         Chance.fit(database.parts.codes, database.parts.owner),
+        unrelated=len(database.ids),
     )
 
 
@@ -51,7 +52,8 @@ def slow_twin(query, database, meaning):
         mean = np.mean(list(group.values()))
         chance = float(getattr(meaning, kind).expected(mean, both, len(group)))
         least[video] = min(least.get(video, np.inf), chance)
-    return least
+    count = len(database.ids)
+    return {video: count * (1 - np.exp(-chance / count)) for video, chance in least.items()}
 
 
 @pytest.mark.parametrize("lengths", [[0], [4]])
@@ -76,6 +78,13 @@ def test_a_part_is_found_where_it_is():
     assert (best["video"], best["distance"], best["parts"]) == (1, 0, 2)
     assert (best["start"], best["end"]) == (4, 10)
     assert (best["query_start"], best["query_end"]) == (0, 6)
+
+
+def test_chance_expects_no_more_videos_than_there_are():
+    """Each of 30 segments has a chance match somewhere, and yet they are those of four videos."""
+    query, database = segments([30], 1), segments([30, 30, 30, 30])
+    found = match(query, database, chances(database), STRIDE, 10)
+    assert (found["chance"] <= 4).all() and found["chance"].max() > 1
 
 
 def test_an_empty_database():

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -38,6 +39,7 @@ class PretendCollection:
     verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
     queries: list[Path | str] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
+    rough: bool = False
 
     def videos(self) -> pd.DataFrame:
         return self.table
@@ -54,6 +56,9 @@ class PretendCollection:
             except av.FFmpegError:
                 raise InputError(f"{query}: cannot be opened") from None
         return [match for match in self.matches if match.id != query][:k]
+
+    def chances(self) -> SimpleNamespace:
+        return SimpleNamespace(rough=self.rough)
 
     def judge(self, a: str, b: str, verdict: str) -> None:
         self.verdicts[min(a, b), max(a, b)] = verdict

@@ -304,6 +304,43 @@ def test_a_whole_group_is_judged_at_once(visitor: Visitor) -> None:
     assert list(visitor.served.collection.verdicts.values()) == ["copy"] * 2
 
 
+def test_an_empty_collection_says_what_to_do(visitor: Visitor) -> None:
+    collection = visitor.served.collection
+    collection.table = collection.table.iloc[:0]
+    for view in ("search", "copies"):
+        visitor.visit(f"#/{view}")
+        assert visitor.text("#main h2") == "The collection is empty"
+        assert visitor.text("#main code") == f"chain add FOLDER -c {collection.folder}"
+    assert visitor.text("#found") == "No videos"
+    assert visitor.errors() == []
+
+
+def test_few_videos_are_told_to_be_few(visitor: Visitor) -> None:
+    for rough in (False, True):
+        visitor.served.collection.rough = rough
+        visitor.visit(f"#/search/{id_of(3)}")
+        visitor.matches(2)
+        assert ("It is a rough figure here" in visitor.text(".legend")) == rough
+
+
+def test_a_large_group_lists_the_pairs_around_the_one_that_is_shown(visitor: Visitor) -> None:
+    collection = visitor.served.collection
+    collection.table = table_of([f"/{number}.mp4" for number in range(30)], [2.0] * 30)
+    ids = collection.table["id"].tolist()
+    pairs = [pair(a, b) for row, b in enumerate(ids) for a in ids[:row]]
+    visitor.served.groups[:] = [group(ids, *pairs)]
+    visitor.visit("#/copies/1/200")
+    visitor.wait(lambda: len(visitor.all(".pairs li")) == 20)
+    assert visitor.one(".pairs [aria-current]").get_attribute("href").endswith("#/copies/1/200")
+    visitor.one("[data-key=list]").click()
+    visitor.wait(lambda: len(visitor.all(".pairs li")) == len(pairs) == 435)
+    assert visitor.all("[data-key=list]") == []
+    visitor.press("j")  # they stay listed
+    visitor.wait(lambda: "pair 201 of 435" in visitor.text(".heading"))
+    assert len(visitor.all(".pairs li")) == 435
+    assert visitor.errors() == []
+
+
 def test_the_common_part_of_a_pair_is_shown(visitor: Visitor) -> None:
     a, _, c = visitor.served.collection.table["id"]
     visitor.served.groups[:] = [group([a, c], pair(a, c, 0.02, "mirrored"))]

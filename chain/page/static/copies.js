@@ -3,16 +3,22 @@
 import { ask, judge } from "./api.js";
 import { byId, chances, make, named, plural, say, strip } from "./dom.js";
 import { lastFolder } from "./picker.js";
+import { nothing } from "./search.js";
 import { viewer } from "./viewer.js";
 
 const VERDICTS = { c: "copy", n: "not a copy" };
+const LISTED = 20; // pairs of a group, unless all are asked for
 
 let found = null; // the answer of the server: groups of videos and pairs
 let foundWith = ""; // what it was found with
 let running = null;
 let shown = null; // what is on the screen: group, pair, viewer
 
-export function startCopies() {
+let empty = false; // whether the collection has no video
+let all = null; // the group of which all pairs are listed
+
+export function startCopies(about) {
+  empty = !about.videos;
   for (const id of ["rate", "mirrored", "rotated"]) {
     byId(id).addEventListener("change", () => {
       if (location.hash === "#/copies") showCopies();
@@ -31,6 +37,11 @@ export function leaveCopies() {
 // Shows a pair of a group; without numbers, the first that is not judged.
 export async function showCopies(group, pair) {
   leaveCopies();
+  if (empty) {
+    byId("found").textContent = "No videos";
+    byId("main").replaceChildren(nothing());
+    return;
+  }
   const asked = { false_alarms: byId("rate").value, mirrored: byId("mirrored").checked, rotated: byId("rotated").checked };
   if (foundWith !== JSON.stringify(asked) && !(await find(asked))) return;
   listGroups(group);
@@ -61,6 +72,7 @@ async function find(asked) {
   try {
     found = (await ask("/api/copies", asked, running.signal)).groups;
     foundWith = JSON.stringify(asked);
+    all = null;
     say(`${plural(found.length, "group")} of copies.`);
     return true;
   } catch (error) {
@@ -131,13 +143,25 @@ function judging(group, pair) {
       make("div", { class: "heading rule" }, make("h3", {}, plural(pairs.length, "pair")),
         open > 1 ? plain("all", `All ${open === pairs.length ? "" : "others "}are copies`, decideAll) : null),
       pairList(group, pair),
+      ...(pairs.length > LISTED && all !== group ? [plain("list", `List all ${pairs.length} pairs`, listAll)] : []),
     ] : []),
   ];
 }
 
+function listAll() {
+  const { group, pair } = shown;
+  all = group;
+  document.querySelector(".pairs").replaceWith(pairList(group, pair));
+  document.querySelector("[data-key=list]").remove();
+}
+
+// The pairs of a group; of a large one, those around the one that is shown.
 function pairList(group, current) {
   const { pairs } = found[group];
-  return make("ol", { class: "pairs" }, ...pairs.map(({ a, b, verdict }, place) => {
+  const first = all === group ? 0 : Math.max(0, Math.min(current - LISTED / 2, pairs.length - LISTED));
+  const some = all === group ? pairs : pairs.slice(first, first + LISTED);
+  return make("ol", { class: "pairs", start: first + 1 }, ...some.map(({ a, b, verdict }, row) => {
+    const place = first + row;
     const link = make("a", { href: `#/copies/${group + 1}/${place + 1}`, class: "row pair" },
       strip(a), strip(b),
       make("span", { class: "text" }, named(fileOf(found[group], a).name), named(fileOf(found[group], b).name),

@@ -94,7 +94,7 @@ async function start() {
     document.title = `${about.name} – CHAIN`;
     startPicker();
     startSearch(about);
-    startCopies();
+    startCopies(about);
     startDropping();
     addEventListener("keydown", onKey);
     addEventListener("hashchange", route);

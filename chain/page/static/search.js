@@ -31,10 +31,21 @@ export function leaveSearch() {
 
 export function invite() {
   mark(null);
+  if (!collection.videos) {
+    byId("main").replaceChildren(nothing());
+    return;
+  }
   byId("main").replaceChildren(make("div", { class: "invite" },
     make("h2", {}, "Find what is like a video"),
     make("p", {}, "Drop a video anywhere on this page, or choose one of the list. The nearest videos of the collection are then shown, and where in them it occurs."),
     make("label", { for: "file", class: "button" }, "Choose a file")));
+}
+
+// What both views show while the collection is empty.
+export function nothing() {
+  return make("div", { class: "invite" },
+    make("h2", {}, "The collection is empty"),
+    make("p", {}, "Type ", make("code", {}, collection.add), " in a terminal, where FOLDER has your videos. Then reload this page."));
 }
 
 export async function searchById(id) {
@@ -45,8 +56,8 @@ export async function searchById(id) {
   try {
     const query = await ask(`/api/videos/${id}`, {}, signal);
     waiting("Looking through the collection", query.name);
-    const { matches } = await ask(`/api/videos/${id}/nearest`, { k }, signal);
-    present({ ...query, source: `/video/${id}` }, matches);
+    const found = await ask(`/api/videos/${id}/nearest`, { k }, signal);
+    present({ ...query, source: `/video/${id}` }, found);
   } catch (error) {
     failed(error);
   }
@@ -72,9 +83,9 @@ export async function searchDropped() {
     if (file.size > collection.upload_bytes)
       throw new Error(`The file is larger than ${plural(Math.round(collection.upload_bytes / 1e6), "megabyte")}.`);
     const progress = waiting("Sending the file", file.name);
-    const { matches } = await upload(file, { k, name: file.name }, signal, (share) => progress(share));
-    const duration = Math.max(0, ...matches.map((match) => match.query_end));
-    present({ name: file.name, folder: "", source, duration }, matches);
+    const found = await upload(file, { k, name: file.name }, signal, (share) => progress(share));
+    const duration = Math.max(0, ...found.matches.map((match) => match.query_end));
+    present({ name: file.name, folder: "", source, duration }, found);
   } catch (error) {
     failed(error, file.name);
   }
@@ -112,7 +123,7 @@ function back() {
   return make("a", { href: "#/search", class: "back" }, "All videos");
 }
 
-function present(query, matches) {
+function present(query, { matches, rough }) {
   running = null;
   shown = { query, matches, selected: 0, viewer: null };
   const amount = make("select", { "aria-label": "How many matches", onchange: change },
@@ -129,7 +140,7 @@ function present(query, matches) {
     matches.length ? make("label", { class: "amount" }, "Show ", amount) : null);
   byId("main").replaceChildren(
     back(), make("div", { id: "compare" }),
-    heading, matches.length ? legend() : make("p", {}, "The collection has no other video."), cards);
+    heading, matches.length ? legend(rough) : make("p", {}, "The collection has no other video."), cards);
   if (matches.length) select(0);
   if (document.activeElement === document.body) byId("main").focus({ preventScroll: true }); // its keys scroll
   const nearest = matches[0];
@@ -148,9 +159,10 @@ function divider(place) {
   return make("li", { class: "divider" }, place ? `From here on, c${text}` : `C${text}`);
 }
 
-function legend() {
+function legend(rough) {
   return make("p", { class: "legend" },
-    `Distance is in bits, of ${collection.bits}. “By chance” is how many unrelated videos are expected as near as this, in a collection of this size.`);
+    `Distance is in bits, of ${collection.bits}. “By chance” is how many unrelated videos are expected as near as this, in a collection of this size.`,
+    rough ? " It is a rough figure here, since the collection has too few unrelated videos to tell." : "");
 }
 
 function card(match, place) {
