@@ -11,8 +11,8 @@ from chain.core.errors import InputError
 from chain.core.params import Parameters, parse
 
 ABOUT = "collection.json"
-FORMAT = 1
-"""The version of the folder's format."""
+FORMAT = 2
+"""The version of the folder's format, and of how videos are cut into segments."""
 
 
 class About(Parameters):
