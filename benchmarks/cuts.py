@@ -33,7 +33,6 @@ from chain.datasets.clip_files import EXTENSIONS, find_clips
 from chain.features.bank import FeatureExtractor
 from chain.hasher.hasher import Hasher
 
-RATE = 30.0  # frames a second of the videos
 POOR = 35  # crf of the queries
 FRAMES, SIDE = 16, 64  # frames of a segment, and their side in pixels
 
@@ -66,6 +65,8 @@ class Joined:
     clips: list[Path]
     edges: NDArray[np.float64]
     """Where the clips begin, and where the last one ends, in seconds."""
+    rate: float
+    """Frames a second, those of the first clip."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,12 @@ def join(clips: list[Path], each: int, folder: Path) -> list[Joined]:
     videos = []
     for number in range(len(clips) // each):
         path, own = folder / f"joined-{number:03d}.mp4", clips[number * each :][:each]
+        rate = read(own[0])[1]
         frames = [read(clip)[0] for clip in own]
         frames = [resized(one, *frames[0].shape[1:3]) for one in frames]
-        if not path.exists():
-            part = write(path.with_suffix(".part.mp4"), np.concatenate(frames), RATE, 23)
-            part.rename(path)
-        edges = np.cumsum([0, *map(len, frames)]) / RATE
-        videos.append(Joined(path, own, edges))
+        write(path, np.concatenate(frames), rate, 23)
+        edges = np.cumsum([0, *map(len, frames)]) / rate
+        videos.append(Joined(path, own, edges, rate))
     return videos
 
 
@@ -141,9 +141,9 @@ def asked(videos: list[Joined], count: int, folder: Path) -> dict[str, list[Quer
         }
         for kind, (frames, first) in shown.items():
             path = folder / f"{kind.replace(' ', '-')}-{number:03d}.mp4"
-            start = video.edges[place] + first / RATE
-            copied = write(path, frames, RATE, POOR)
-            queries[kind].append(Query(copied, video.path, start, start + len(frames) / RATE))
+            start = video.edges[place] + first / video.rate
+            copied = write(path, frames, video.rate, POOR)
+            queries[kind].append(Query(copied, video.path, start, start + len(frames) / video.rate))
     return queries
 
 

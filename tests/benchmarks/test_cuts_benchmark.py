@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.cuts import RATE, asked, found_cuts, join
+from benchmarks.cuts import asked, found_cuts, join
 from benchmarks.near_copies import read, write
 from chain.collection import Segmenting
 
+RATE = 30
 LENGTHS = [24, 30, 36, 30]
 LEVELS = [20, 90, 160, 240]
 

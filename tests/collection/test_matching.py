@@ -40,10 +40,11 @@ def slow_twin(query, database, meaning):
         for q in range(len(asked)):
             for d in range(len(there)):
                 distance = bin(int.from_bytes(asked.codes[q] ^ there.codes[d])).count("1")
-                shift = round(float(there.start[d] - asked.start[q]) / STRIDE)
-                key = kind, int(there.owner[d]), shift if kind == "parts" else 0
-                group = groups.setdefault(key, {})
-                group[q] = min(group.get(q, 99), distance)
+                shifts = there.start[d] - asked.start[q], there.end[d] - asked.end[q]
+                for shift in {round(float(one) / STRIDE) for one in shifts}:
+                    key = kind, int(there.owner[d]), shift if kind == "parts" else 0
+                    group = groups.setdefault(key, {})
+                    group[q] = min(group.get(q, 99), distance)
     both = len(database.wholes) * len(query.wholes) + len(query.parts) * len(database.parts)
     both -= sum(query.parts.whole) * sum(database.parts.whole)
     least = {}
