@@ -79,6 +79,22 @@ def test_a_part_is_found_where_it_is():
     assert (best["query_start"], best["query_end"]) == (0, 6)
 
 
+def test_a_query_that_starts_and_ends_within_a_shot():
+    """Its shots lack a beginning and an end, so that only one end of each tells the offset."""
+    database, query = segments([5, 2, 4]), segments([2], 1)
+    film = database.owner == 1
+    start, end, codes = database.start.copy(), database.end.copy(), query.codes.copy()
+    start[film], end[film] = [0, 0, 4], [9, 4, 9]
+    codes[1:] = database.codes[film][1:]
+    database = Segments(database.ids, database.owner, start, end, database.whole, database.codes)
+    there, gone = np.float32([0, 0, 2]), np.float32([5, 2, 5])  # from 2 to 7 of the film
+    query = Segments(query.ids, query.owner, there, gone, query.whole, codes)
+    best = match(query, database, chances(database), STRIDE, 10).iloc[0]
+    assert (best["video"], best["distance"], best["parts"]) == (1, 0, 2)
+    assert (best["start"], best["end"]) == (0, 9)
+    assert (best["query_start"], best["query_end"]) == (0, 5)
+
+
 def test_an_empty_database():
     query, database = segments([2]), segments([3])
     empty = database.take(np.zeros(len(database), bool))
