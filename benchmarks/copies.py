@@ -34,6 +34,7 @@ from chain.collection import Collection
 from chain.collection.copies import Group, duplicates
 from chain.collection.files import absolute
 from chain.datasets.clip_files import EXTENSIONS, find_clips
+from chain.hasher.folder import read_about
 from chain.video.decode import read_clip
 
 TURNED = ("mirrored", "rotated")
@@ -46,10 +47,13 @@ Paths = dict[str, list[Path]]
 """The copies by edit, and the clips by the name `clips`."""
 
 
-def chosen(folder: Path, count: int, seed: int) -> tuple[list[Path], list[Path]]:
-    """Draw clips of a folder, and two more for each to embed it; fewer if there are not so many."""
+def chosen(folder: Path, count: int, seed: int, skip: int = 0) -> tuple[list[Path], list[Path]]:
+    """Draw clips of a folder, and two more for each to embed it; fewer if there are not so many.
+
+    The first `skip` that are drawn are left out.
+    """
     files = [folder / name for name in find_clips(folder, EXTENSIONS)]
-    drawn = [files[row] for row in np.random.default_rng(seed).permutation(len(files))]
+    drawn = [files[row] for row in np.random.default_rng(seed).permutation(len(files))[skip:]]
     count = min(count, len(drawn) // 3)
     return drawn[:count], drawn[count : 3 * count]
 
@@ -69,10 +73,10 @@ def grouped(
     files: Paths, hasher: Path, folder: Path, false_alarms: float
 ) -> tuple[dict[str, NDArray[np.bool_]], float]:
     """Whether each clip is in a group with each copy (N, N), by edit; seconds of `duplicates`."""
-    found, seconds = {}, 0.0
+    found, seconds, of = {}, 0.0, read_about(hasher).id
     for turned in (False, True):
         names = [name for name in EDITS if (name in TURNED) is turned]
-        collection = opened(folder / f"turned-{turned}", hasher)
+        collection = opened(folder / of / f"turned-{turned}", hasher)
         collection.add([path for name in ["clips", *names] for path in files[name]], progress=True)
         start = time.process_time()
         groups = duplicates(collection, false_alarms, turned, turned, progress=True)
@@ -157,9 +161,9 @@ def print_table(ways: dict[str, dict[str, NDArray[np.bool_]]]) -> None:
 
 def measure(options: argparse.Namespace, folder: Path, scratch: Path) -> None:
     """Make copies of a folder's clips, and print the table."""
-    kept = scratch / folder.name / f"{options.clips}-{options.seed}"
+    kept = scratch / folder.name / f"{options.clips}-{options.seed}-{options.skip}"
     kept.mkdir(parents=True, exist_ok=True)
-    clips, fillers = chosen(folder, options.clips, options.seed)
+    clips, fillers = chosen(folder, options.clips, options.seed, options.skip)
     files: Paths = {"clips": clips, **make(clips, fillers, kept)}
     ours, seconds = grouped(files, options.hasher, kept, options.false_alarms)
     ways = {"ours": ours}
@@ -193,6 +197,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=40, help="clips of each folder")
     parser.add_argument("--false-alarms", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0, help="which clips are drawn")
+    parser.add_argument("--skip", type=int, default=0, help="clips that are drawn first, left out")
     parser.add_argument("--keep", type=Path, help="where copies and codes stay for another run")
     parser.add_argument("--as-they-are", type=Path, help="a folder whose groups are printed")
     parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=list(RIVALS))

@@ -3,7 +3,7 @@
 import shutil
 
 from chain.collection import Collection
-from chain.collection.about import ABOUT
+from chain.collection.about import ABOUT, has_format
 from chain.collection.files import absolute, is_below
 from chain.core.runtime import RuntimeConfig, set_up
 from chain.datasets.manifest import read_manifest
@@ -33,8 +33,11 @@ def collect(dataset: str) -> str:
 
 
 def opened() -> Collection:
-    """The collection of the last run if its codes are the hasher's, or else a new one."""
-    if (OUT / ABOUT).exists() and Collection.open(OUT).is_of(HASHER):
+    """The collection of the last run if its codes are the hasher's, or else a new one.
+
+    One of another format is made anew, too.
+    """
+    if (OUT / ABOUT).exists() and has_format(OUT) and Collection.open(OUT).is_of(HASHER):
         return Collection.open(OUT)
     shutil.rmtree(OUT, ignore_errors=True)
     return Collection.create(OUT, HASHER)

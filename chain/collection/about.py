@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,8 +11,8 @@ from chain.core.errors import InputError
 from chain.core.params import Parameters, parse
 
 ABOUT = "collection.json"
-FORMAT = 1
-"""The version of the folder's format."""
+FORMAT = 2
+"""The version of the folder's format, and of how videos are cut into segments."""
 
 
 class About(Parameters):
@@ -34,6 +34,19 @@ class About(Parameters):
 
 def read_about(folder: Path) -> About:
     """Read `collection.json`. Raises InputError if it is missing, damaged or of another format."""
+    tree = _read(folder)
+    if tree.get("format") != FORMAT:
+        found = tree.get("format")
+        raise InputError(f"{folder / ABOUT}: its format is {found!r}, this version reads {FORMAT}")
+    return parse(About, tree, "collection", folder / ABOUT)
+
+
+def has_format(folder: Path) -> bool:
+    """Whether a collection is of this format. Raises InputError if it is missing or damaged."""
+    return bool(_read(folder).get("format") == FORMAT)
+
+
+def _read(folder: Path) -> dict[str, Any]:
     path = folder / ABOUT
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
@@ -41,7 +54,4 @@ def read_about(folder: Path) -> About:
         raise InputError(f"{folder}: no such collection; `chain add` makes one") from None
     except (OSError, ValueError):
         raise InputError(f"{path}: damaged, it is no JSON") from None
-    found = tree.get("format") if isinstance(tree, dict) else None
-    if found != FORMAT:
-        raise InputError(f"{path}: its format is {found!r}, this version reads {FORMAT}")
-    return parse(About, tree, "collection", path)
+    return tree if isinstance(tree, dict) else {}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chain.collection.coded import Coded
+from chain.collection.cuts import cuts
 from chain.collection.decoding import Reading
 from chain.collection.descriptors import describe
 from chain.collection.pictures import shrunk, strip
@@ -45,14 +46,15 @@ class VideoCoder:
                 whole, thumbnails = batch.places, strip(batch.images)
         order = np.concatenate(places).argsort()
         all_features = np.concatenate(features)[order]
-        spans = self.segmenting.segments(video.duration)
+        pictures = np.concatenate(small)[order]
+        spans = self.segmenting.segments(video.duration, cuts(pictures, video.times))
         rows = [whole, *(inside(video.times, span, wanted.frames) for span in spans)]
         with self._networks:
             values = np.stack([self.hasher.encode(all_features[chosen]) for chosen in rows])
         return Coded(
             duration=video.duration,
             times=video.times,
-            frames=describe(np.concatenate(small)[order]),
+            frames=describe(pictures),
             strip=thumbnails,
             spans=np.concatenate([[[0.0, video.duration]], spans]),
             codes=pack(values),

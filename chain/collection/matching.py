@@ -124,9 +124,17 @@ def _hits(query: Segments, database: Segments, k: int) -> pd.DataFrame:
 
 
 def _groups(hits: pd.DataFrame, stride: float) -> pd.DataFrame:
-    """Hits of one video at the same offset, one group a row."""
-    offset = ((hits["start"] - hits["query_start"]) / stride).round()
-    best = hits.assign(offset=offset).sort_values("distance", kind="stable")
+    """Hits of one video at the same offset, one group a row.
+
+    Of two parts that differ in length, one lacks what is before or after the other. So such a hit
+    counts at the offset of the starts and at that of the ends.
+    """
+    at = [
+        ((hits[there] - hits[asked]) / stride).round()
+        for there, asked in (("start", "query_start"), ("end", "query_end"))
+    ]
+    ends = hits.assign(offset=at[1])[at[0] != at[1]]
+    best = pd.concat([hits.assign(offset=at[0]), ends]).sort_values("distance", kind="stable")
     best = best.drop_duplicates(["video", "offset", "query_start"])
     return best.groupby(["video", "offset"], as_index=False).agg(
         start=("start", "min"),

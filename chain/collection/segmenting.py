@@ -1,7 +1,9 @@
 """Which parts of a long video have a code of their own."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ LEEWAY = 1.1  # times as long as a segment; up to this, a video is not long
 class Segmenting:
     """A video longer than `length` has a segment of that length every `stride` seconds.
 
-    One that is longer by less than a tenth has none.
+    One that is longer by less than a tenth has none. So it is for each shot of a video with cuts.
 
     Raises InputError unless SHORTEST <= stride <= length.
     """
@@ -31,13 +33,30 @@ class Segmenting:
                 f"{self.stride} and a length of {self.length}"
             )
 
-    def segments(self, duration: float) -> NDArray[np.float64]:
-        """The start and end (n, 2) of each segment; the last one ends where the video ends.
+    def segments(
+        self, duration: float, cuts: Sequence[float] | NDArray[np.float64] = ()
+    ) -> NDArray[np.float64]:
+        """The start and end (n, 2) of each segment, in the order of time.
 
-        A video that is not long has none.
+        * `cuts` are the times (C,) of its cuts, in seconds. They part it in shots, each with
+          segments of its own, which start and end where the shot does. A shot that is not long is
+          one segment.
+        * A shot of less than a quarter of a segment joins the next one, and the last one the one
+          before.
+        * A video of one shot that is not long has none.
         """
-        if not self._is_long(duration):
+        edges = [0.0]
+        for cut in cuts:
+            if min(cut - edges[-1], duration - cut) >= self.length / 4:
+                edges.append(float(cut))
+        if len(edges) == 1 and not self._is_long(duration):
             return np.empty((0, 2))
+        shots = pairwise([*edges, duration])
+        return np.concatenate([start + self._of_shot(end - start) for start, end in shots])
+
+    def _of_shot(self, duration: float) -> NDArray[np.float64]:
+        if not self._is_long(duration):
+            return np.array([[0.0, duration]])
         last = duration - self.length
         steps = math.ceil(last / self.stride - 0.1)  # a last step is at least a tenth of a stride
         starts = np.append(self.stride * np.arange(steps), last)

@@ -85,7 +85,7 @@ def test_a_contact_sheet(filled, clip, tmp_path):
 
 def test_status_remove_and_sync(filled, clip):
     found = json.loads(filled("status", "--json").stdout)
-    assert (found["videos"], found["codes"], found["broken"]) == (3, 8, 1)
+    assert (found["videos"], found["codes"], found["broken"]) == (3, 6, 1)
     assert found["broken_files"][0]["path"].endswith("broken.mp4")
     assert "videos    3, 3 of different content" in filled("status").stdout
     path = clip("a.mp4", 0)

@@ -196,7 +196,7 @@ def test_a_damaged_collection(collection, clip, tmp_path):
     collection.add([clip("a.mp4", 0)])
     about = (folder / "collection.json").read_text()
     for text, message in (
-        (about.replace('"format": 1', '"format": 2'), "its format is 2, this version reads 1"),
+        (about.replace('"format": 2', '"format": 1'), "its format is 1, this version reads 2"),
         ("{", "damaged, it is no JSON"),
         (about.replace('"bits": 32', '"bits": "many"'), "collection.bits"),
     ):

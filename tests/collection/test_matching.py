@@ -41,10 +41,11 @@ def slow_twin(query, database, meaning):
         for q in range(len(asked)):
             for d in range(len(there)):
                 distance = bin(int.from_bytes(asked.codes[q] ^ there.codes[d])).count("1")
-                shift = round(float(there.start[d] - asked.start[q]) / STRIDE)
-                key = kind, int(there.owner[d]), shift if kind == "parts" else 0
-                group = groups.setdefault(key, {})
-                group[q] = min(group.get(q, 99), distance)
+                shifts = there.start[d] - asked.start[q], there.end[d] - asked.end[q]
+                for shift in {round(float(one) / STRIDE) for one in shifts}:
+                    key = kind, int(there.owner[d]), shift if kind == "parts" else 0
+                    group = groups.setdefault(key, {})
+                    group[q] = min(group.get(q, 99), distance)
     both = len(database.wholes) * len(query.wholes) + len(query.parts) * len(database.parts)
     both -= sum(query.parts.whole) * sum(database.parts.whole)
     least = {}
@@ -85,6 +86,22 @@ def test_chance_expects_no_more_videos_than_there_are():
     query, database = segments([30], 1), segments([30, 30, 30, 30])
     found = match(query, database, chances(database), STRIDE, 10)
     assert (found["chance"] <= 4).all() and found["chance"].max() > 1
+
+
+def test_a_query_that_starts_and_ends_within_a_shot():
+    """Its shots lack a beginning and an end, so that only one end of each tells the offset."""
+    database, query = segments([5, 2, 4]), segments([2], 1)
+    film = database.owner == 1
+    start, end, codes = database.start.copy(), database.end.copy(), query.codes.copy()
+    start[film], end[film] = [0, 0, 4], [9, 4, 9]
+    codes[1:] = database.codes[film][1:]
+    database = Segments(database.ids, database.owner, start, end, database.whole, database.codes)
+    there, gone = np.float32([0, 0, 2]), np.float32([5, 2, 5])  # from 2 to 7 of the film
+    query = Segments(query.ids, query.owner, there, gone, query.whole, codes)
+    best = match(query, database, chances(database), STRIDE, 10).iloc[0]
+    assert (best["video"], best["distance"], best["parts"]) == (1, 0, 2)
+    assert (best["start"], best["end"]) == (0, 9)
+    assert (best["query_start"], best["query_end"]) == (0, 5)
 
 
 def test_an_empty_database():
