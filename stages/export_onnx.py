@@ -11,7 +11,7 @@ from chain.video.pack import read_frames
 from chain.views.training_rows import read_training_rows
 from stages.common import ARTIFACTS, parameters, run
 
-CALIBRATION = 64  # clips; more change the ranges of int8 but little
+CALIBRATION = 32  # clips; twice as many change the ranges of int8 but little
 
 
 def export(folder: str) -> str:

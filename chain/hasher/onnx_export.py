@@ -29,7 +29,8 @@ from chain.views.sampling import uniform_frames
 
 OPSET = 20
 BITS = "bits"
-PERCENT = 0.01
+PERCENT = 0.001
+FOLDED = ("Relu", "Clip")
 
 
 class Graph(nn.Module):
@@ -120,8 +121,12 @@ def write_graph(hasher: Hasher, path: Path, seen: int) -> None:
 def quantise(source: Path, target: Path, calibration: NDArray[np.uint8]) -> None:
     """Quantise the CNN to int8: QDQ, static, per channel, calibrated on frames (n, D, S, S, 3).
 
-    Ranges leave out the outermost PERCENT of the values; with all of them, twice as many bits of
-    the demo flip. What comes after the CNN is small and stays in fp32.
+    * A layer is quantised with the clamp behind it (`FOLDED`), which the range of the layer's
+      output then stands for. On its own, a layer before ReLU6 would spend most of its 256 steps on
+      values that the clamp cuts off.
+    * Ranges leave out the outermost PERCENT of the values. With all of them, 1.7 times as many bits
+      of the demo flip.
+    * What comes after the CNN is small and stays in fp32.
     """
     onnx = library("onnx")
     quantization = library("onnxruntime.quantization")
@@ -143,7 +148,7 @@ def quantise(source: Path, target: Path, calibration: NDArray[np.uint8]) -> None
             _Reader(calibration[:, uniform_frames(calibration.shape[1], seen)]),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            op_types_to_quantize=["Conv", "Gemm"],
+            op_types_to_quantize=["Conv", "Gemm", *FOLDED],
             nodes_to_quantize=[node.name for node in graph.node[:rounding]],
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from tiny_hasher import SIDE, STORED, texture, write_hasher
+from torch import nn
 
 from chain import Hasher, OnnxHasher
 from chain.core.errors import InputError
 from chain.features.augmentation import resize
 from chain.hasher.frames import squares
-from chain.hasher.onnx_export import export_onnx, resize_matrix, write_graph
+from chain.hasher.onnx_export import export_onnx, quantise, resize_matrix, write_graph
 
 for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason="ONNX is optional: requirements-onnx.txt")
@@ -53,9 +54,41 @@ def test_fp32_has_the_bits_of_torch_but_near_zero(exported):
 def test_int8_flips_few_bits_and_is_smaller(exported):
     hasher, folder = exported
     codes = OnnxHasher.load(folder, "int8", threads=1).codes(FRAMES)
-    assert flipped(codes, hasher.codes(FRAMES)) < 0.1
+    assert flipped(codes, hasher.codes(FRAMES)) < 0.03
     sizes = [(folder / name).stat().st_size for name in ("int8.onnx", "fp32.onnx")]
     assert sizes[0] < sizes[1] / 2
+
+
+class Clamped(nn.Module):
+    """Features (t, F) behind a layer with values in the hundreds, of which ReLU6 leaves 0 to 6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 16, 3), nn.Conv2d(16, 4, 1)
+        random = torch.Generator().manual_seed(0)
+        self.first.weight.data = 150 * torch.randn(16, 3, 3, 3, generator=random)
+        self.first.bias.data = torch.zeros(16)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        images = frames.permute(0, 3, 1, 2).float() / 255
+        features = self.last(nn.functional.relu6(self.first(images)))
+        return features.flatten(1).half().float()
+
+
+def test_int8_spends_no_steps_on_what_a_clamp_cuts_off(tmp_path):
+    network, paths = Clamped().eval(), [tmp_path / "fp32.onnx", tmp_path / "int8.onnx"]
+    example = torch.zeros(STORED, SIDE, SIDE, 3, dtype=torch.uint8)
+    program = torch.onnx.export(
+        network, (example,), dynamo=True, opset_version=20, input_names=["frames"]
+    )
+    program.save(paths[0])
+    quantise(*paths, FRAMES[:4])
+    runtime = pytest.importorskip("onnxruntime")
+    sessions = [runtime.InferenceSession(path) for path in paths]
+    expected, found = (one.run(None, {"frames": FRAMES[5]})[0] for one in sessions)
+    np.testing.assert_allclose(expected, network(torch.from_numpy(FRAMES[5])).detach(), atol=0.01)
+    noise = np.square(found - expected).mean() / expected.var()
+    assert noise < 0.0025  # .0012 is measured, and .0053 with a layer and its clamp apart
 
 
 @pytest.mark.parametrize("method", ["pca_itq", "conmh", "s5vh"])
