@@ -37,6 +37,7 @@ SHARE = 0.2  # of the epochs that the hasher was trained for
 RATE = 2.0  # times the rate at which it was trained
 WEIGHT = 2.0  # of the contrast with stored codes
 TEMPERATURE = 0.2  # of that contrast
+FRESH = 0.25  # share of its views that are of new clips
 UPDATED = (
     "conmh",
     "chain",
@@ -107,14 +108,14 @@ class Update(Method):
 
         Returns:
             * what the method draws;
-            * views (B, T, F), the first half of old clips, the others of new ones;
+            * views (B, T, F), the first A of old clips, the others of new ones;
             * the stored codes (K, b);
-            * which of them the old clips have, (B // 2,).
+            * which of them the old clips have, (A,).
         """
         drawn = self.model.draw(store, rows, random)
         bank, old, new, signs = self.memory
-        own = random.integers(len(old), size=len(rows) // 2)
-        fresh = random.integers(len(new), size=len(rows) - len(own))
+        fresh = random.integers(len(new), size=round(FRESH * len(rows)))
+        own = random.integers(len(old), size=len(rows) - len(fresh))
         views = random.integers(bank.shape[1], size=len(rows))
         places = np.concatenate([old[own], new[fresh]])
         features = gather(bank, places, views, store.encoded_frames(self.frames))

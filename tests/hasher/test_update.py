@@ -91,9 +91,9 @@ def test_a_batch_has_views_of_old_clips_with_their_own_codes_and_of_new_ones():
     frames, seen = store.encoded_frames(wrapped.frames), set()
     for seed in range(30):
         random = np.random.default_rng(seed)
-        *_, views, stored, own = wrapped.draw(store, np.array([2, 3, 5]), random)
-        assert stored is signs and len(views) == 3 and len(own) == 1
-        allowed = [old[own.numpy()], new, new]
+        *_, views, stored, own = wrapped.draw(store, np.array([2, 3, 5, 8]), random)
+        assert stored is signs and len(views) == 4 and len(own) == 3
+        allowed = [*old[own.numpy()][:, None], new]
         for view, clips in zip(views, allowed, strict=True):
             features = torch.from_numpy(bank[clips][:, :, frames]).float()
             (found,) = torch.nonzero((features == view).all(dim=(2, 3)))
