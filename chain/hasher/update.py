@@ -87,6 +87,8 @@ class Update(Method):
 
     Config = MethodConfig
 
+    signs: Tensor
+
     def __init__(self, model: Method, memory: Memory, epochs: int) -> None:
         """Wrap `model`, which is changed. InputError if it learns nothing by gradient."""
         training = model.config.training
@@ -95,6 +97,7 @@ class Update(Method):
         shorter = training.model_copy(update={"epochs": epochs, "lr": RATE * training.lr})
         super().__init__(model.config.model_copy(update={"training": shorter}), 0, model.bits)
         self.model, self.memory = model, memory
+        self.register_buffer("signs", memory.signs, persistent=False)
         self.passed = max(0, training.epochs - epochs)
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
@@ -109,22 +112,21 @@ class Update(Method):
         Returns:
             * what the method draws;
             * views (B, T, F), the first A of old clips, the others of new ones;
-            * the stored codes (K, b);
-            * which of them the old clips have, (A,).
+            * which of the stored codes the old clips have, (A,).
         """
         drawn = self.model.draw(store, rows, random)
-        bank, old, new, signs = self.memory
+        bank, old, new, _ = self.memory
         fresh = random.integers(len(new), size=round(FRESH * len(rows)))
         own = random.integers(len(old), size=len(rows) - len(fresh))
         views = random.integers(bank.shape[1], size=len(rows))
         places = np.concatenate([old[own], new[fresh]])
         features = gather(bank, places, views, store.encoded_frames(self.frames))
-        return (*drawn, features, signs, torch.from_numpy(own))
+        return (*drawn, features, torch.from_numpy(own))
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        *drawn, features, signs, own = batch
+        *drawn, features, own = batch
         parts = self.model.losses(*drawn)
-        stored = contrast_with_stored(self.model.encode(features), signs, own, TEMPERATURE)
+        stored = contrast_with_stored(self.model.encode(features), self.signs, own, TEMPERATURE)
         return {**parts, "loss": parts["loss"] + WEIGHT * stored, "stored": stored}
 
     def encode(self, features: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def test_the_contrast_is_part_of_the_loss(monkeypatch):
     nothing = Memory(np.zeros((0, 1, 1, 2), np.float16), np.arange(0), np.arange(0), STORED)
     model = Update(Given(MethodConfig(frames=1, training=training), 2, 2), nothing, epochs=1)
     views, own = torch.tensor([[[0.0, -0.3]], [[4.0, 4.0]]]), torch.tensor([1])
-    parts = model.losses(torch.tensor(2.0), views, STORED, own)
+    parts = model.losses(torch.tensor(2.0), views, own)
     contrast = contrast_with_stored(views[:, 0], STORED, own, 0.5)
     assert float(parts["stored"]) == pytest.approx(float(contrast))
     assert float(parts["loss"]) == pytest.approx(2 + 3 * float(contrast))
@@ -86,13 +86,13 @@ def test_the_contrast_is_part_of_the_loss(monkeypatch):
 def test_a_batch_has_views_of_old_clips_with_their_own_codes_and_of_new_ones():
     store, model = tiny_store(), trained("chain")
     bank, rows = store.bank("consistent")
-    old, new, signs = rows[[3, 7, 9]], rows[[30, 31]], torch.ones(3, 32)
-    wrapped = Update(model, Memory(bank, old, new, signs), epochs=1)
+    old, new = rows[[3, 7, 9]], rows[[30, 31]]
+    wrapped = Update(model, Memory(bank, old, new, torch.ones(3, 32)), epochs=1)
     frames, seen = store.encoded_frames(wrapped.frames), set()
     for seed in range(30):
         random = np.random.default_rng(seed)
-        *_, views, stored, own = wrapped.draw(store, np.array([2, 3, 5, 8]), random)
-        assert stored is signs and len(views) == 4 and len(own) == 3
+        *_, views, own = wrapped.draw(store, np.array([2, 3, 5, 8]), random)
+        assert len(views) == 4 and len(own) == 3
         allowed = [*old[own.numpy()][:, None], new]
         for view, clips in zip(views, allowed, strict=True):
             features = torch.from_numpy(bank[clips][:, :, frames]).float()
