@@ -35,7 +35,7 @@ from chain.views.store import FeatureStore, gather
 # Chosen on validation queries of the demo (docs/choices.md).
 SHARE = 0.2  # of the epochs that the hasher was trained for
 RATE = 2.0  # times the rate at which it was trained
-WEIGHT = 2.0  # of the contrast with stored codes
+WEIGHT = 4.0  # of the contrast with stored codes
 TEMPERATURE = 0.2  # of that contrast
 FRESH = 0.25  # share of its views that are of new clips
 UPDATED = (
