@@ -10,9 +10,7 @@ Three ways are compared, at 64 bits, by the artifacts of a `dvc repro` of the fi
 mAP@20 is strict, over the queries of all, of the early and of the late categories. The column `to
 stored` has the early queries against the stored codes of the early clips alone. Another third of
 the categories is late for each seed. Costs are processor seconds. The CNN is the same for all, as
-one with published weights is; with `--cnn` that of `old` and `updated` is pre-trained on the early
-clips, and `anew` pays for its own CNN and for all features. Table and figure are written as
-`benchmarks.common.publish` says.
+one with published weights is. Table and figure are written as `benchmarks.common.publish` says.
 """
 
 import argparse
@@ -30,13 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import publish
 from benchmarks.validation import hold_out
-from chain.backbones.networks import Backbone
-from chain.backbones.pretraining import PretrainConfig, pretrain
-from chain.backbones.weights import backbone_config
-from chain.core.params import profile_path
 from chain.datasets.manifest import Roles, categories_of, label_matrix, select
-from chain.features.augmentation import AugmentConfig
-from chain.features.bank import BankConfig, FeatureExtractor, clip_features, extract
 from chain.figures.updates import updates
 from chain.hasher.update import fine_tune, part_of
 from chain.methods import method_class
@@ -48,7 +40,7 @@ from chain.retrieval.evaluate import evaluate
 from chain.training.encode import encode_store
 from chain.training.loop import build, train
 from chain.views.store import FeatureStore
-from stages.common import ARTIFACTS, parameters, parsed, profile
+from stages.common import ARTIFACTS, parameters, parsed
 
 BITS, K, PARTS = 64, 20, 3
 CPU = torch.device("cpu")
@@ -100,25 +92,20 @@ def scores(
 
 
 def one_seed(
-    dataset: str, method: str, store: FeatureStore, roles: Roles, seed: int, own_cnn: bool
+    dataset: str, method: str, store: FeatureStore, roles: Roles, seed: int
 ) -> dict[str, dict[str, float]]:
     """The columns of each way."""
     recipe = read_recipe(ARTIFACTS / "recipes" / dataset / f"{method}.json")
     config = recipe.configs(len(store.train))[UNCHANGED]
     late, clock = late_clips(store.index, seed), Clock()
     early = np.flatnonzero(~late[store.train])
-    everything = before = store
-    if own_cnn:
-        before = clock.time("old", lambda: features_of(dataset, store, store.train[early]))
-        everything = clock.time("anew", lambda: features_of(dataset, store, store.train))
-
-    old = clock.time("old", lambda: trained(config, method, part_of(before, early), seed))
-    stored = codes_of(old, before)
-    anew = clock.time("anew", lambda: trained(config, method, everything, seed))
-    anew_codes = clock.time("anew", lambda: codes_of(anew, everything))
+    old = clock.time("old", lambda: trained(config, method, part_of(store, early), seed))
+    stored = codes_of(old, store)
+    anew = clock.time("anew", lambda: trained(config, method, store, seed))
+    anew_codes = clock.time("anew", lambda: codes_of(anew, store))
     kept = take(stored, np.flatnonzero(~late))
-    updated, _ = clock.time("updated", lambda: fine_tune(old, before, kept, seed, CPU))
-    fresh = codes_of(updated, before)
+    updated, _ = clock.time("updated", lambda: fine_tune(old, store, kept, seed, CPU))
+    fresh = codes_of(updated, store)
     mixed = Codes(stored.ids, np.where(late[:, None], fresh.codes, stored.codes))
 
     rows = {}
@@ -136,27 +123,6 @@ def one_seed(
         rows[way] = {name: float(ap.mean()) for name, ap in found.items()}
         rows[way]["seconds"] = clock.seconds[way]
     return rows
-
-
-def features_of(dataset: str, store: FeatureStore, train: NDArray[np.int64]) -> FeatureStore:
-    """The features of all clips by a CNN that is pre-trained on the clips `train`."""
-    (tree,) = profile(dataset, "backbone")
-    config = backbone_config(tree, "backbone", profile_path(dataset))
-    frames = np.load(ARTIFACTS / "frames" / dataset / "frames.npy", mmap_mode="r")
-    settings, bank = parsed(PretrainConfig, "pretrain"), parsed(BankConfig, "bank", dataset)
-    bank = bank.model_copy(update={"spatial": ["consistent"]})
-    with tempfile.TemporaryDirectory() as name:
-        backbone = Backbone(config)
-        weights = pretrain(frames, train, config, settings, CPU, Path(name))
-        backbone.network.load_state_dict(weights)
-        extractor = FeatureExtractor(backbone.eval().requires_grad_(False), config.size, CPU)
-        augment = parsed(AugmentConfig, "augment")
-        arrays = extract(
-            *(extractor, frames, store.index["id"].tolist(), store.train),
-            *(bank, augment, Path(name), clip_features),
-        )
-        banks = {"consistent": np.array(arrays["bank_consistent"])}
-        return FeatureStore(store.index, np.array(arrays["clean"]), store.train, banks)
 
 
 def table(found: list[dict[str, dict[str, float]]], caption: str) -> Table:
@@ -189,7 +155,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--method", default="chain")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--cnn", action="store_true", help="each way has a CNN of its own")
     parser.add_argument(
         "--validation", action="store_true", help="queries of benchmarks.validation; print only"
     )
@@ -204,8 +169,7 @@ def main() -> None:
     if options.validation:
         store, roles = hold_out(store, roles, {})
     found = [
-        one_seed(datasets[0], options.method, store, roles, seed, options.cnn)
-        for seed in range(options.seeds)
+        one_seed(datasets[0], options.method, store, roles, seed) for seed in range(options.seeds)
     ]
     caption = f"{datasets[0]}, {options.method}, {BITS} bits, {len(found)} seeds"
     rows = [
@@ -213,11 +177,11 @@ def main() -> None:
         for seed, ways in enumerate(found)
         for way, columns in ways.items()
     ]
-    printed, name = table(found, caption), "update_cnn" if options.cnn else "update"
+    printed = table(found, caption)
     if options.validation:
         print(printed.markdown())
     else:
-        publish(datasets[0], name, printed, updates(pd.DataFrame(rows)))
+        publish(datasets[0], "update", printed, updates(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Updating a hasher: it learns what came since, and stored codes stay comparable and untouched.
 
 The method goes on learning from the new clips, and from as many of the old ones, whose stored
-features are replayed. To its own loss comes an agreement: the code that the updated hasher gives a
-view of an old clip should be the stored one. So the updated hasher's codes can be compared with
-stored codes, as in backward-compatible training (arXiv 2003.11942).
+features are replayed. To its own loss comes a contrast with all stored codes, as with the keys of a
+memory bank (arXiv 1805.01978):
+
+* A view of an old clip should find its own stored code among all. So codes of the updated hasher
+  can be compared with stored ones, as in backward-compatible training (arXiv 2003.11942).
+* A view of a new clip should be near no stored code. The stored codes stay where they are, so it is
+  the new clips that have to move away from clips that merely look alike.
 """
 
+import math
 import tempfile
 from copy import deepcopy
 from pathlib import Path
@@ -30,8 +35,9 @@ from chain.views.store import FeatureStore, gather
 # Chosen on validation queries of the demo (docs/choices.md).
 SHARE = 0.2  # of the epochs that the hasher was trained for
 RATE = 2.0  # times the rate at which it was trained
-WEIGHT = 3.0  # of the agreement
-MARGIN = 0.1  # a value that is so far on the right side of 0 needs no correction
+WEIGHT = 4.0  # of the contrast with stored codes
+TEMPERATURE = 0.2  # of that contrast
+FRESH = 0.25  # share of its views that are of new clips
 UPDATED = (
     "conmh",
     "chain",
@@ -40,30 +46,58 @@ UPDATED = (
 COMPARABLE = 0.25  # share of bits that may differ: a few by an update, half by another hasher
 
 
-class Held(NamedTuple):
-    """The old clips, to whose codes an update is held."""
+class Memory(NamedTuple):
+    """The stored codes of the K old training clips, and views of these and of the L new ones."""
 
     bank: NDArray[np.float16]
     """Features (M, V, D, F) of views of clips."""
-    rows: NDArray[np.int64]
-    """The row in the bank of each of the K old clips, (K,)."""
+    old: NDArray[np.int64]
+    """The row in the bank of each old clip, (K,)."""
+    new: NDArray[np.int64]
+    """The row in the bank of each new clip, (L,)."""
     signs: Tensor
-    """Their stored codes as -1 and +1, (K, b)."""
+    """The stored codes as -1 and +1, (K, b)."""
+
+
+def contrast_with_stored(values: Tensor, signs: Tensor, own: Tensor, temperature: float) -> Tensor:
+    """How far old clips are from finding their own stored code, and how near new ones are to any.
+
+    With s the cosine, t the temperature, and the mean over the K stored codes:
+
+        old clip: log(mean exp(s / t)) - s(its own code) / t
+        new clip: log(mean exp(s / t))
+
+    Args:
+        values: (B, b) real codes, of the A old clips before those of the new ones.
+        signs: (K, b) the stored codes.
+        own: (A,) the row in `signs` of each old clip's code.
+        temperature: above 0. The lower it is, the more do the nearest stored codes count.
+
+    Returns:
+        () the mean over the B clips.
+    """
+    logits = F.normalize(values, dim=1) @ F.normalize(signs, dim=1).T / temperature  # (B, K)
+    crowded = logits.logsumexp(dim=1) - math.log(len(signs))
+    found = logits[: len(own)].gather(1, own[:, None])
+    return (crowded.sum() - found.sum()) / len(values)
 
 
 class Update(Method):
-    """A trained method that goes on learning and is held to the codes that are stored."""
+    """A trained method that goes on learning, in contrast with the codes that are stored."""
 
     Config = MethodConfig
 
-    def __init__(self, model: Method, held: Held, epochs: int) -> None:
+    signs: Tensor
+
+    def __init__(self, model: Method, memory: Memory, epochs: int) -> None:
         """Wrap `model`, which is changed. InputError if it learns nothing by gradient."""
         training = model.config.training
         if training is None:
             raise InputError(f"{type(model).__name__} learns nothing by gradient: no update")
         shorter = training.model_copy(update={"epochs": epochs, "lr": RATE * training.lr})
         super().__init__(model.config.model_copy(update={"training": shorter}), 0, model.bits)
-        self.model, self.held = model, held
+        self.model, self.memory = model, memory
+        self.register_buffer("signs", memory.signs, persistent=False)
         self.passed = max(0, training.epochs - epochs)
 
     def start_epoch(self, epoch: int, store: FeatureStore) -> None:
@@ -73,19 +107,27 @@ class Update(Method):
     def draw(
         self, store: FeatureStore, rows: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[Tensor, ...]:
-        """What the method draws; views (B, T, F) of as many old clips; their codes (B, b)."""
-        own = self.model.draw(store, rows, random)
-        bank, places, signs = self.held
-        chosen = random.integers(len(places), size=len(rows))
+        """What a step on the B clips `rows` sees.
+
+        Returns:
+            * what the method draws;
+            * views (B, T, F), the first A of old clips, the others of new ones;
+            * which of the stored codes the old clips have, (A,).
+        """
+        drawn = self.model.draw(store, rows, random)
+        bank, old, new, _ = self.memory
+        fresh = random.integers(len(new), size=round(FRESH * len(rows)))
+        own = random.integers(len(old), size=len(rows) - len(fresh))
         views = random.integers(bank.shape[1], size=len(rows))
-        old = gather(bank, places[chosen], views, store.encoded_frames(self.frames))
-        return (*own, old, signs[chosen])
+        places = np.concatenate([old[own], new[fresh]])
+        features = gather(bank, places, views, store.encoded_frames(self.frames))
+        return (*drawn, features, torch.from_numpy(own))
 
     def losses(self, *batch: Tensor) -> dict[str, Tensor]:
-        *own, old, signs = batch
-        parts = self.model.losses(*own)
-        agreement = F.relu(MARGIN - signs * self.model.encode(old)).mean()
-        return {**parts, "loss": parts["loss"] + WEIGHT * agreement, "agreement": agreement}
+        *drawn, features, own = batch
+        parts = self.model.losses(*drawn)
+        stored = contrast_with_stored(self.model.encode(features), self.signs, own, TEMPERATURE)
+        return {**parts, "loss": parts["loss"] + WEIGHT * stored, "stored": stored}
 
     def encode(self, features: Tensor) -> Tensor:
         return self.model.encode(features)
@@ -108,11 +150,11 @@ def fine_tune(
         raise InputError(f"nothing to update: {which} a stored code")
     signs = np.stack([codes[name] for name, there in zip(ids, old, strict=True) if there])
     bank, rows = store.bank(getattr(model.config, "spatial", "none"))
-    held = Held(bank, rows[old], torch.from_numpy(signs).float())
+    memory = Memory(bank, rows[old], rows[~old], torch.from_numpy(signs).float())
     part = part_of(store, _replayed(old, seed))
     model = deepcopy(model).requires_grad_(True)
     epochs = max(1, round(SHARE * model.config.training.epochs)) if model.config.training else 1
-    updated = Update(model, held, epochs)
+    updated = Update(model, memory, epochs)
     torch.manual_seed(seed)
     model.fit(part)
     with tempfile.TemporaryDirectory() as scratch:

@@ -39,7 +39,7 @@ def test_three_ways_from_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     centres = 3 * random.normal(size=(6, 1, 8))
     clean = centres[np.arange(180) % 6] + random.normal(size=(180, 6, 8))
     store = FeatureStore(index_of(labels, splits), clean.astype(np.float16), np.arange(60), {})
-    rows = one_seed("tiny", "conmh", store, Roles(), 0, own_cnn=False)
+    rows = one_seed("tiny", "conmh", store, Roles(), 0)
     assert list(rows) == ["old", "anew", "updated"]
     for way, found in rows.items():
         assert set(COLUMNS) - set(found) == ({"to stored"} if way == "anew" else set())

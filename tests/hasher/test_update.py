@@ -1,18 +1,20 @@
 """Updates: what is learned, what is held, and what is refused."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from small_methods import small
 from tiny_hasher import TRAINED, tiny_store
 
 from chain import Hasher
 from chain.core.errors import InputError
 from chain.hasher import update as module
-from chain.hasher.update import Held, Update, fine_tune, update
+from chain.hasher.update import Memory, Update, contrast_with_stored, fine_tune, update
 from chain.methods import method_class, method_config
 from chain.methods.base import Method, MethodConfig
 from chain.retrieval.codes import Codes, pack, save_codes, take
@@ -47,37 +49,56 @@ class Given(Method):
         return features.mean(dim=1)
 
 
-def given(held: Held) -> Update:
-    training = method_config("chain", small("chain")).training
-    return Update(Given(MethodConfig(frames=1, training=training), 2, 2), held, epochs=1)
+STORED = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
 
 
-def test_the_loss_by_hand(monkeypatch):
-    monkeypatch.setattr(module, "MARGIN", 0.5)
+def test_the_contrast_by_hand():
+    values = torch.tensor([[0.0, -0.3], [4.0, 4.0]])  # an old clip, whose code is row 1; a new one
+    half = 0.5**0.5  # cosine of (0, -1) with (1, -1); with (1, 1) it is its negative
+    old = math.log((math.exp(-half / 0.5) + math.exp(half / 0.5)) / 2) - half / 0.5
+    new = math.log((math.exp(1 / 0.5) + math.exp(0)) / 2)
+    found = contrast_with_stored(values, STORED, torch.tensor([1]), 0.5)
+    assert float(found) == pytest.approx((old + new) / 2)
+
+
+def test_old_clips_move_to_their_own_code_and_new_ones_away_from_the_nearest():
+    values = torch.tensor([[0.9, 0.1], [0.9, 0.1]], requires_grad=True)  # nearer to row 0
+    contrast_with_stored(values, STORED, torch.tensor([1]), 0.2).backward()
+    assert values.grad is not None
+    towards = -(F.normalize(values.grad, dim=1) @ STORED.T)  # of a step down the gradient
+    assert towards[0, 1] > 0 > towards[0, 0]
+    assert towards[1, 0] < 0
+
+
+def test_the_contrast_is_part_of_the_loss(monkeypatch):
+    monkeypatch.setattr(module, "TEMPERATURE", 0.5)
     monkeypatch.setattr(module, "WEIGHT", 3.0)
-    old = torch.tensor([[[0.2, -0.2]], [[0.9, -0.6]]])
-    signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
-    nothing = Held(np.zeros((0, 1, 1, 2), np.float16), np.arange(0), torch.zeros(0, 2))
-    parts = given(nothing).losses(torch.tensor(2.0), old, signs)
-    assert float(parts["agreement"]) == pytest.approx((0.3 + 0.7 + 0 + 0) / 4)
-    assert float(parts["loss"]) == pytest.approx(2 + 3 * 0.25)
+    training = method_config("chain", small("chain")).training
+    nothing = Memory(np.zeros((0, 1, 1, 2), np.float16), np.arange(0), np.arange(0), STORED)
+    model = Update(Given(MethodConfig(frames=1, training=training), 2, 2), nothing, epochs=1)
+    views, own = torch.tensor([[[0.0, -0.3]], [[4.0, 4.0]]]), torch.tensor([1])
+    parts = model.losses(torch.tensor(2.0), views, own)
+    contrast = contrast_with_stored(views[:, 0], STORED, own, 0.5)
+    assert float(parts["stored"]) == pytest.approx(float(contrast))
+    assert float(parts["loss"]) == pytest.approx(2 + 3 * float(contrast))
 
 
-def test_a_batch_has_views_of_as_many_old_clips_with_their_own_codes():
+def test_a_batch_has_views_of_old_clips_with_their_own_codes_and_of_new_ones():
     store, model = tiny_store(), trained("chain")
     bank, rows = store.bank("consistent")
-    signs = torch.arange(3.0)[:, None].expand(3, 32)
-    wrapped = Update(model, Held(bank, rows[[3, 7, 9]], signs), epochs=1)
-    seen = set()
-    for seed in range(20):
-        *_, views, drawn = wrapped.draw(store, np.array([2, 3, 5]), np.random.default_rng(seed))
-        assert views.shape[0] == drawn.shape[0] == 3
-        frames = store.encoded_frames(wrapped.frames)
-        for view, code in zip(views, drawn[:, 0].int().tolist(), strict=True):
-            stored = torch.from_numpy(bank[[3, 7, 9][code]][:, frames]).float()
-            (which,) = torch.nonzero((stored == view).all(dim=(1, 2)))
-            seen.add((code, int(which)))
-    assert len(seen) == 3 * bank.shape[1]
+    old, new = rows[[3, 7, 9]], rows[[30, 31]]
+    wrapped = Update(model, Memory(bank, old, new, torch.ones(3, 32)), epochs=1)
+    frames, seen = store.encoded_frames(wrapped.frames), set()
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        *_, views, own = wrapped.draw(store, np.array([2, 3, 5, 8]), random)
+        assert len(views) == 4 and len(own) == 3
+        allowed = [*old[own.numpy()][:, None], new]
+        for view, clips in zip(views, allowed, strict=True):
+            features = torch.from_numpy(bank[clips][:, :, frames]).float()
+            (found,) = torch.nonzero((features == view).all(dim=(2, 3)))
+            seen.add((int(clips[found[0]]), int(found[1])))
+    assert len(seen) == 5 * bank.shape[1]
 
 
 @pytest.mark.parametrize("method", ["chain", "chain_plus", "conmh"])
