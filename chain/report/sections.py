@@ -24,11 +24,6 @@ BENCHMARKS = {  # name -> heading and caption of its figure
         "A third of the categories arrives late: the old hasher, its update, and one trained anew; "
         "mean and sd over seeds, and processor seconds, measured by python -m benchmarks.update",
     ),
-    "update_cnn": (
-        "Updates of the hasher, with the cost of a CNN",
-        "The same where each way pays for a CNN that is pre-trained on its clips, measured by "
-        "python -m benchmarks.update --cnn",
-    ),
 }
 FIGURES = {  # heading -> file and caption, in the order of the report
     "Retrieval": {
