@@ -34,6 +34,8 @@ def map_curves(
         (value, f"mAP@K ({protocol})"),
         spread if spread in table.columns else None,
     )
+    for panel in figure.axes:
+        panel.xaxis.get_major_locator().set_params(integer=True)  # there is no K of 7.5
     if protocol == "ssvh" and published is not None and len(published):
         _add_published(figure, table, published)
     return figure
