@@ -212,6 +212,8 @@ def test_what_chance_explains_is_set_apart(visitor: Visitor) -> None:
         "divider",
         *["beyond"] * 2,
     ]
+    divider = "From here on, the distance alone can't tell a match from chance."
+    assert visitor.one("#cards > .divider").text == divider  # copies may stand below it
 
 
 def test_both_videos_play_from_where_the_match_is(visitor: Visitor) -> None:
