@@ -384,6 +384,7 @@ def test_a_judgement_that_fails_is_told(visitor: Visitor) -> None:
 def test_another_rate_finds_copies_again(visitor: Visitor) -> None:
     visitor.visit("#/copies")
     visitor.one(".pane")
+    assert visitor.text(".rate span") == "False pairs expected"  # takes of one scene make more
     visitor.served.groups.clear()
     visitor.one("#rate").find_element(By.CSS_SELECTOR, "option:last-child").click()
     visitor.wait(lambda: visitor.text("main h2") == "No copies")
