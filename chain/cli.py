@@ -182,6 +182,8 @@ def judge(
     opened = Collection.open(collection)
     id_of = opened.videos().set_index("path")["id"]
     one, other = (str(id_of.get(absolute(name), name)) for name in (a, b))
+    if one == other:
+        raise InputError(f"{a} and {b}: the same video, and a pair needs two")
     opened.judge(one, other, verdict.replace("-", " "))
     print(f"remembered: {verdict}")
 

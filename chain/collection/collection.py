@@ -23,7 +23,7 @@ from chain.collection.calibration import Chance
 from chain.collection.files import absolute, is_below, videos_at
 from chain.collection.lock import writing
 from chain.collection.looking import file_id, on_threads
-from chain.collection.matching import Chances, Match, match
+from chain.collection.matching import PLACE, Chances, Match, match
 from chain.collection.related import related
 from chain.collection.segmenting import Segmenting
 from chain.collection.segments import Segments
@@ -378,8 +378,9 @@ class Collection:
         columns = ["path", "id", "duration"]
         rows = self._tables.rows_of(self._tables.videos, columns, "id", ids, where).to_pylist()
         videos = {row["id"]: row for row in sorted(rows, key=itemgetter("path"), reverse=True)}
-        names = ["start", "end", "query_start", "query_end", "distance", "chance"]
-        values = found[names].to_numpy(dtype=float).tolist()
+        names = [*PLACE, "distance", "chance"]
+        seconds = found[names].astype(float).round(dict.fromkeys(PLACE, 3))  # stored in float32
+        values = seconds.to_numpy().tolist()
         return [
             Match(**videos[id], **dict(zip(names, row, strict=True)))
             for id, row in zip(ids, values, strict=True)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from chain.figures.panels import curve_grid, legend_above, method_line
 from chain.figures.style import house_style, method_style
@@ -34,6 +35,9 @@ def map_curves(
         (value, f"mAP@K ({protocol})"),
         spread if spread in table.columns else None,
     )
+    for panel in figure.axes:
+        whole = MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10])  # no K of 7.5
+        panel.xaxis.set_major_locator(whole)
     if protocol == "ssvh" and published is not None and len(published):
         _add_published(figure, table, published)
     return figure

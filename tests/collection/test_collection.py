@@ -9,6 +9,7 @@ from PIL import Image
 
 from chain import Hasher
 from chain.collection import Collection, Segmenting
+from chain.collection.matching import PLACE
 from chain.core.errors import InputError
 
 
@@ -103,6 +104,8 @@ def test_search_finds_the_video_and_the_place_in_it(collection, clip):
     assert (part.start, part.end) == pytest.approx((2.4, 4.8), abs=0.01)
     assert (part.query_start, part.query_end) == pytest.approx((0, 2.4), abs=0.01)
     assert part.distance < 3
+    times = [getattr(part, name) for name in PLACE]  # 2.4 is no float32
+    assert times == [round(time, 3) for time in times]
     whole = collection.search(clip("c.mp4", 6))
     assert names(whole)[0] == "c.mp4" and whole[0].distance == 0
     assert len(whole) == 3

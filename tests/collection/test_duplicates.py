@@ -183,7 +183,7 @@ def test_the_commands(clip, hasher, tmp_path, monkeypatch):
     assert len(json.loads(chain("duplicates", "--json").stdout)[0]["paths"]) == 2
     for wrong, said in (
         (["judge", one, "nothing.mp4", "copy"], "nothing.mp4: no such video"),
-        (["judge", one, one, "copy"], "a pair needs two videos"),
+        (["judge", one, one, "copy"], f"{one} and {one}: the same video, and a pair needs two"),
         (["duplicates", "--false-alarms", 0], "expected a number above 0"),
     ):
         message = str(chain(*wrong, code=None).exception)

@@ -145,6 +145,15 @@ def test_nothing_loads_pyplot():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_each_k_that_is_named_is_whole():
+    figure = map_curves(map_table(topk=(5, 10, 20)))
+    named = set()
+    for width in range(4, 20):  # at some of them there is room for every 2.5
+        figure.set_size_inches(width, 3)
+        named.update(figure.axes[0].get_xticks())
+    assert {5, 10, 20} < named and all(value == int(value) for value in named)
+
+
 @pytest.mark.parametrize(
     ("datasets", "methods"), [(["demo"], THREE[1:]), (FOUR_SETS, list(METHOD_STYLES))]
 )

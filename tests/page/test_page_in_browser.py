@@ -212,6 +212,8 @@ def test_what_chance_explains_is_set_apart(visitor: Visitor) -> None:
         "divider",
         *["beyond"] * 2,
     ]
+    divider = "From here on, the distance alone can't tell a match from chance."
+    assert visitor.one("#cards > .divider").text == divider  # copies may stand below it
 
 
 def test_both_videos_play_from_where_the_match_is(visitor: Visitor) -> None:
@@ -382,6 +384,7 @@ def test_a_judgement_that_fails_is_told(visitor: Visitor) -> None:
 def test_another_rate_finds_copies_again(visitor: Visitor) -> None:
     visitor.visit("#/copies")
     visitor.one(".pane")
+    assert visitor.text(".rate span") == "False pairs expected"  # takes of one scene make more
     visitor.served.groups.clear()
     visitor.one("#rate").find_element(By.CSS_SELECTOR, "option:last-child").click()
     visitor.wait(lambda: visitor.text("main h2") == "No copies")

@@ -155,8 +155,8 @@ function change(event) {
 }
 
 function divider(place) {
-  const text = "hance alone gives a match as near as these.";
-  return make("li", { class: "divider" }, place ? `From here on, c${text}` : `C${text}`);
+  const text = "he distance alone can't tell a match from chance.";
+  return make("li", { class: "divider" }, place ? `From here on, t${text}` : `T${text}`);
 }
 
 function legend(rough) {
