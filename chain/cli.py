@@ -258,11 +258,14 @@ def open_or_create(
 
 
 def tell(report: Report) -> None:
-    """Print what was done; broken files go to stderr, one line each."""
+    """Print what was done; damaged and broken files go to stderr, one line each."""
+    for path in report.damaged:
+        print(f"damaged: {path}: kept with the frames that decode", file=sys.stderr)
     for path, reason in report.broken:
         print(f"broken: {path}: {reason}", file=sys.stderr)
     counts = ("new", "changed", "moved", "unchanged", "removed")
     parts = [f"{getattr(report, name)} {name}" for name in counts]
+    parts += [f"{len(report.damaged)} damaged"] if report.damaged else []
     print(", ".join([*parts, f"{len(report.broken)} broken"]))
 
 

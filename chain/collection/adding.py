@@ -33,6 +33,8 @@ class Report:
     unchanged: int = 0
     removed: int = 0
     """Files that are gone and were forgotten."""
+    damaged: list[str] = field(default_factory=list)
+    """The path of each file that was coded by what is left of it: it is damaged or cut off."""
     broken: list[tuple[str, str]] = field(default_factory=list)
     """The path and the reason of each file that has no codes."""
 
@@ -107,6 +109,7 @@ class _Adding:
         )
         self.again += [one.path for one in good if one.id not in contents]
         good = [one for one in good if one.id in contents]
+        self.report.damaged += [one.path for one in good if one.coded and one.coded.damaged]
 
         tables = self.tables
         tables.append(tables.segments, [row for id in coded for row in _segments(id, coded[id])])

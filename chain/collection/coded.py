@@ -22,3 +22,5 @@ class Coded:
     """Where each code starts and ends (n, 2); the first is that of the whole video."""
     codes: NDArray[np.uint8]
     """The packed codes (n, b / 8)."""
+    damaged: bool
+    """Whether the file is damaged or cut off, so that all this is of the frames that decode."""

@@ -58,6 +58,7 @@ class VideoCoder:
             strip=thumbnails,
             spans=np.concatenate([[[0.0, video.duration]], spans]),
             codes=pack(values),
+            damaged=video.damaged,
         )
 
 

@@ -22,6 +22,7 @@ from chain.video.decode import (
     read_clip,
 )
 from chain.video.square import to_square
+from chain.video.whole import is_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Batch:
 class Reading:
     """A video that is read: T evenly spaced frames, of which at most 2 D are in memory at a time.
 
-    What the frames are is known at once. Their times are known when all have been read.
+    What the frames are is known at once. What else it tells is known when all have been read.
     """
 
     path: Path
@@ -52,6 +53,8 @@ class Reading:
     times: NDArray[np.float32] = field(init=False)
     """The times of the frames (T,), in seconds."""
     duration: float = field(init=False)
+    damaged: bool = field(init=False)
+    """Whether data is damaged or missing, so that frames are lost or partly wrong."""
 
     def __iter__(self) -> Iterator[Batch]:
         """Decode the video once. Raises InputError, which names the file, if it can't be read."""
@@ -82,7 +85,7 @@ class Reading:
 
     def _short(self) -> Batch:
         clip = read_clip(self.path, self.frames, self.size)
-        self.times, self.duration = clip.times, clip.duration
+        self.times, self.duration, self.damaged = clip.times, clip.duration, clip.damaged
         return Batch(np.arange(self.frames), clip.images, whole=True)
 
     def _long(self, density: int, until: float) -> Iterator[Batch]:
@@ -102,13 +105,15 @@ class Reading:
                     batch += 1
             broadcast = media.container.format.name in BROADCAST
             sound = len(times) == count and not media.damaged
+            self.damaged = not is_whole(self.path, media.container.format.name, media.deadline)
         seconds = _without_leaps(times) if broadcast else np.subtract(times, times[0])
         self.times = seconds[np.minimum(indices, len(times) - 1)].astype(np.float32)
         self.duration = float(seconds[-1]) * len(times) / max(len(times) - 1, 1)
         if sound:
             images = _pop(held, midmost)
         else:  # which frames they are depends on how many decode
-            images = read_clip(self.path, self.frames, self.size).images
+            clip = read_clip(self.path, self.frames, self.size)
+            images, self.damaged = clip.images, clip.damaged
         yield Batch(midmost, images, whole=True)
 
 

@@ -137,6 +137,17 @@ def test_an_empty_collection(collection, clip):
     assert collection.videos().empty
 
 
+@pytest.mark.parametrize("scenes", [1, 4])  # without segments, and with some
+def test_a_file_that_breaks_off_is_kept_and_named(collection, clip, scenes):
+    whole = clip("whole.avi", *range(scenes))
+    cut = whole.with_name("cut.avi")
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 4 // 5])
+    report = collection.add([whole, cut])
+    assert (report.new, report.damaged, report.broken) == (2, [str(cut)], [])
+    assert (len(collection.codes().codes) > 2) == (scenes > 1)
+    assert collection.add([whole, cut]).damaged == []
+
+
 def test_broken_files_are_listed_and_not_tried_again(collection, clip):
     good = clip("good.mp4", 0)
     broken = good.with_name("broken.mp4")
