@@ -10,7 +10,7 @@ from chain.report.page import render
 from chain.report.readme_block import replace_block
 from chain.report.sections import report_sections
 from chain.report.versions import installed_versions
-from chain.results.grid import over_seeds, read_all_floats, read_grid
+from chain.results.grid import count_queries, over_seeds, read_all_floats, read_grid
 from chain.results.map_tables import readme_tables
 from chain.results.table import read_tables
 from stages.common import ARTIFACTS, TABLES, parameters, run
@@ -30,7 +30,7 @@ def report(lengths: str) -> str:
     floats, k = read_all_floats(ARTIFACTS, datasets), figures["k"]
     tables = {name: read_tables(TABLES / f"{name}.json") for name in REPORTED}
     measured = [BENCHMARKS / dataset for dataset in datasets]
-    words = answers(scores, floats, bits[-1], k, repeats)
+    words = answers(scores, floats, count_queries(ARTIFACTS, datasets), bits[-1], k, repeats)
     page = Report(
         "CHAIN: self-supervised video hashing",
         report_sections(words, scores, tables, PLOTS, measured),

@@ -1,6 +1,6 @@
 """The answer that a report opens with: which method won, by how much, and on what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -15,24 +15,37 @@ BASELINE = "conmh"
 NOTHING = "No data set of this run has categories, so there is nothing to evaluate."
 
 
-def answers(scores: pd.DataFrame, floats: pd.DataFrame, bits: int, k: int, seeds: int) -> list[str]:
+def answers(
+    scores: pd.DataFrame,
+    floats: pd.DataFrame,
+    queries: Mapping[str, int],
+    bits: int,
+    k: int,
+    seeds: int,
+) -> list[str]:
     """The `answer` for each data set, or one sentence that says why there is none."""
     if scores.empty:
         return [NOTHING]
     names = scores["dataset"].unique()
-    return [answer(scores, floats, name, bits, k, seeds) for name in names]
+    return [answer(scores, floats, name, queries[name], bits, k, seeds) for name in names]
 
 
 def answer(
-    scores: pd.DataFrame, floats: pd.DataFrame, dataset: str, bits: int, k: int, seeds: int
+    scores: pd.DataFrame,
+    floats: pd.DataFrame,
+    dataset: str,
+    queries: int,
+    bits: int,
+    k: int,
+    seeds: int,
 ) -> str:
     """A few sentences on one data set, with codes of `bits` bits and strict mAP@`k`.
 
-    The first names the method with the highest mean over `seeds` seeds, or the only method. The
-    second says how far it is from ConMH and from the best variant of the float features that the
-    codes are made from, and which methods do not beat these features. If there are other code
-    lengths, the last names the best method at each, and says whether it beats every floor. If the
-    data set lacks this K, all tell of the largest smaller one.
+    The first names the method with the highest mean over `seeds` seeds, or the only method, and the
+    number of queries. The second says how far it is from ConMH and from the best variant of the
+    float features that the codes are made from, and which methods do not beat these features. If
+    there are other code lengths, the last names the best method at each, and says whether it beats
+    every floor. If the data set lacks this K, all tell of the largest smaller one.
 
     `scores` has columns dataset, method, bits, k, map_strict and, for several seeds, sd_strict.
     `floats` has columns dataset, variant, k and map_strict.
@@ -46,7 +59,8 @@ def answer(
     standing = "has the highest mean" if len(means) > 1 else "is the only method,"
     first = (
         f"On {dataset_label(dataset)}, {method_label(best)} {standing} with {bits}-bit "
-        f"codes: its mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, {spread})."
+        f"codes: its mAP@{k} is {mean_and_sd(rows[best])} (strict protocol, "
+        f"{queries:,} queries, {spread})."
     )
     ranked = best_floats(floats[(floats["dataset"] == dataset) & (floats["k"] == k)])
     variant, without_code = ranked["variant"].item(), ranked["map_strict"].item()

@@ -46,6 +46,12 @@ def read_all_floats(artifacts: Path, datasets: Sequence[str]) -> pd.DataFrame:
     return pd.concat([read_floats(artifacts, name, "map") for name in datasets], ignore_index=True)
 
 
+def count_queries(artifacts: Path, datasets: Sequence[str]) -> dict[str, int]:
+    """Over how many queries the scores of each data set are; one without scores is left out."""
+    found = {name: read_floats(artifacts, name, "queries") for name in datasets}
+    return {name: table["id"].nunique() for name, table in found.items() if len(table)}
+
+
 def read_ablation(artifacts: Path, dataset: str, name: str, table: str) -> pd.DataFrame:
     """Read `map` or `queries` of an ablation; it is empty if nothing was evaluated."""
     path = artifacts / "ablations" / dataset / name / f"{table}.csv"

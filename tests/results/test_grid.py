@@ -9,6 +9,7 @@ import pytest
 from chain.core.errors import InputError
 from chain.core.files import write_csv
 from chain.results.grid import (
+    count_queries,
     map_by_k,
     over_seeds,
     read_ablation,
@@ -48,6 +49,12 @@ def test_ids_of_a_cell_stay_text(tmp_path: Path) -> None:
     assert found[["dataset", "method", "bits"]].drop_duplicates().to_numpy().tolist() == [
         ["demo", "chain", 64]
     ]
+
+
+def test_queries_are_counted_once_for_all_variants(tmp_path: Path) -> None:
+    twice = pd.concat([QUERIES.assign(variant=name) for name in ("raw", "centred")])
+    write_csv(tmp_path / "evaluations" / "demo" / "float_features" / "queries.csv", twice)
+    assert count_queries(tmp_path, ["demo", "flat"]) == {"demo": 5}
 
 
 def test_what_was_not_evaluated_is_empty(tmp_path: Path) -> None:
