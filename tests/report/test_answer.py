@@ -39,9 +39,9 @@ def test_by_hand() -> None:
     assert answer(SCORES, FLOATS, "ucf101", 1200, 64, 20, 3) == (
         "On UCF101, CHAIN has the highest mean with 64-bit codes: its mAP@20 is 0.500 ± 0.010 "
         "(strict protocol, 1,200 queries, mean ± sd over 3 seeds). That is 25 % above ConMH (0.400 "
-        "± 0.030) and 100 % above the best float features (raw, without a code: 0.250). LSH and BTH "
-        "do not beat these features. At the other code lengths the highest mean is that of BTH with 32 "
-        "bits (0.900, above every floor)."
+        "± 0.030) and 100 % above the best float features (raw, without a code: 0.250). LSH and "
+        "BTH do not beat these features. At the other code lengths the highest mean is that of "
+        "BTH with 32 bits (0.900, above every floor)."
     )
 
 
