@@ -93,6 +93,8 @@ def claims_answer(claims: Table) -> str:
     verdicts = [row[column].text for row in claims.rows]
     held, fell = verdicts.count(REPRODUCED), verdicts.count(NOT_REPRODUCED)
     rest = len(verdicts) - held - fell
+    if rest == len(verdicts):
+        return f"This run decides none of the {rest} rows in the table of the paper's claims."
     undecided = f" {rest} could not be decided here." if rest else ""
     return (
         f"Of the {len(verdicts)} rows in the table of the paper's claims, {held} are reproduced "

@@ -125,3 +125,6 @@ def test_how_many_claims_hold() -> None:
     assert claims_answer(Table.of(pd.DataFrame({"verdict": ["reproduced"]}))) == (
         "Of the 1 rows in the table of the paper's claims, 1 are reproduced and 0 are not."
     )
+    assert claims_answer(
+        Table.of(pd.DataFrame({"verdict": ["not run here (data absent)"] * 10}))
+    ) == ("This run decides none of the 10 rows in the table of the paper's claims.")
