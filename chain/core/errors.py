@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator
@@ -55,10 +56,9 @@ def errors_of_one_line() -> Iterator[None]:
         sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:  # who reads has gone, such as `head`, and needs no more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(1)
         told = "".join(traceback.format_exception(error))
         full = [reason for reason in FULL if reason in told]
         if full:
@@ -70,3 +70,13 @@ def errors_of_one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped; what was written stays", file=sys.stderr)
         sys.exit(STOPPED)
+
+
+def _nobody_reads() -> bool:
+    """Whether who read our output has gone, such as `head`; what is left of it is then dropped."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # errors and hang-ups are always told
+    gone = bool(output.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone

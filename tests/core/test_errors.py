@@ -1,5 +1,9 @@
 """Errors that a user reads: one line that names the file."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +80,26 @@ def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert capsys.readouterr().err == "stopped; what was written stays\n"
+
+
+def test_a_broken_pipe_that_is_not_our_output_is_told() -> None:
+    """As where a worker process has died."""
+    with pytest.raises(SystemExit) as ended, errors_of_one_line():
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert ended.value.code == "error: Broken pipe"
+
+
+@pytest.mark.parametrize("length", [1, 2**20])  # what stays in the buffer, and what does not
+def test_a_reader_of_our_output_that_has_gone_is_no_fault(length: int) -> None:
+    program = f"""
+from chain.core.errors import errors_of_one_line
+with errors_of_one_line():
+    print("x" * {length})
+"""
+    read, write = os.pipe()
+    os.close(read)
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=root, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (1, b"")
